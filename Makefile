@@ -1,0 +1,100 @@
+# Every command of the project. `make` alone lists them.
+# Numbers can be set on the command line: make fuzz FUZZTIME=5m
+
+FUZZTIME      ?= 20s
+STRESSTIME    ?= 30s
+# A stress test that hangs is a finding: it must end with the stacks of all
+# goroutines, so the limit is generous but there is one.
+STRESSTIMEOUT ?= 1h
+TESTTIMEOUT   ?= 10m
+COVERLEAST    ?= 90
+COVERPROFILE  ?= cover.out
+BENCH         ?= .
+DEMOFLAGS     ?=
+TESTFLAGS     ?=
+BENCHFLAGS    ?=
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+# A go.work above the clone must not change what is tested.
+export GOWORK := off
+
+# Runs a command once Go and a C compiler are known to work, with CC set to it.
+SETUP := sh $(CURDIR)/internal/setup/cc.sh
+# Runs a command in every module of the repository.
+EACH  := sh $(CURDIR)/internal/setup/each.sh
+# Tools are pinned in a module of their own, so that users of Lido never see
+# them among their dependencies.
+TOOL  := go tool -modfile=$(CURDIR)/internal/tools/go.mod
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'Numbers to set: FUZZTIME=$(FUZZTIME) STRESSTIME=$(STRESSTIME) COVERLEAST=$(COVERLEAST) BENCH=$(BENCH) DEMOFLAGS TESTFLAGS BENCHFLAGS'
+
+.PHONY: setup
+setup: ## look for Go and a C compiler; install the compiler if that is possible
+	@$(SETUP)
+
+.PHONY: demo
+demo: ## the five strategies under the same load on a SQLite file
+	@$(SETUP) go run ./examples/ledger $(DEMOFLAGS)
+
+.PHONY: test
+test: ## all tests of all modules; what is missing here fails instead of being skipped
+	@LIDO_STRICT=1 $(SETUP) $(EACH) go test -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+
+.PHONY: check
+CHECKS := fmt-check tidy-check vet lint test race cover
+check: ## what continuous integration runs: all of the checks below, test, race, cover
+	@for step in $(CHECKS); do \
+		start=$$SECONDS; \
+		$(MAKE) $$step || { echo "check: $$step FAILED after $$((SECONDS - start))s"; exit 1; }; \
+		echo "check: $$step ok, $$((SECONDS - start))s"; \
+	done; \
+	echo "check: all ok, $${SECONDS}s"
+
+.PHONY: race
+race: ## the tests under the race detector
+	@LIDO_STRICT=1 $(SETUP) go test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+
+.PHONY: stress
+stress: ## every TestStress… for STRESSTIME each, under the race detector
+	@LIDO_STRESS=$(STRESSTIME) LIDO_STRICT=1 $(SETUP) \
+		go test -race -count=1 -run '^TestStress' -timeout $(STRESSTIMEOUT) $(TESTFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## every Fuzz… for FUZZTIME each
+	@$(SETUP) sh internal/setup/fuzz.sh $(FUZZTIME)
+
+.PHONY: cover
+cover: ## statement coverage; fails if pool, strategies or manage is under COVERLEAST per cent
+	@LIDO_STRICT=1 $(SETUP) sh internal/setup/cover.sh $(COVERLEAST) $(COVERPROFILE)
+	@echo 'cover: which lines: go tool cover -html=$(COVERPROFILE)'
+
+.PHONY: bench
+bench: ## the benchmarks that stand beside the code; BENCH is a pattern
+	@$(SETUP) go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
+
+.PHONY: fmt-check
+fmt-check: ## is everything formatted as gofmt does?
+	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); \
+	[ -z "$$bad" ] || { echo "not formatted, run gofmt -w on:"; echo "$$bad"; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: ## does every go.mod say exactly what the code needs?
+	@$(EACH) go mod tidy -diff
+	@cd internal/tools && go mod tidy -diff
+
+.PHONY: vet
+vet: ## go vet in every module
+	@$(SETUP) $(EACH) go vet ./...
+
+.PHONY: lint
+lint: ## staticcheck in every module; what is off, and why, is in staticcheck.conf
+	@$(SETUP) $(EACH) $(TOOL) staticcheck ./...
