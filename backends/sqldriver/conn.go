@@ -1,0 +1,165 @@
+package sqldriver
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// Conn is one connection of the driver. It is not safe for concurrent use: its
+// holder, and nobody else, calls its methods.
+type Conn struct {
+	raw   driver.Conn
+	dirty func(driver.Conn) bool // Options.Dirty
+	tx    *tx                    // the last one begun here and not yet ended
+	doubt error                  // of a rollback that failed: nobody knows whether a transaction is open
+}
+
+// Raw returns the driver's own connection. What is begun on it, past BeginTx,
+// is reset only if Options.Dirty can tell. It belongs to the pool: do not
+// close it, and do not use it after the release.
+func (c *Conn) Raw() driver.Conn { return c.raw }
+
+// BeginTx begins a transaction that Reset ends if the holder does not. A driver
+// without driver.ConnBeginTx gets Begin, by the rules of database/sql: it
+// must be asked for the default isolation and for reading and writing.
+//
+// The Tx is done after its Commit or Rollback, after the next BeginTx on this
+// Conn, and after Reset: Commit and Rollback then answer sql.ErrTxDone and
+// touch nothing, since the connection may be somebody else's by then.
+func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	raw, err := c.begin(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	c.tx = &tx{conn: c, raw: raw}
+	return c.tx, nil
+}
+
+// InTx reports whether a transaction is open. Without Options.Dirty it knows
+// only of those begun by BeginTx.
+func (c *Conn) InTx() bool {
+	if c.dirty != nil {
+		return c.dirty(c.raw)
+	}
+	return c.tx != nil
+}
+
+// begin follows ctxDriverBegin of database/sql.
+func (c *Conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if b, ok := c.raw.(driver.ConnBeginTx); ok {
+		return b.BeginTx(ctx, opts)
+	}
+	if opts.Isolation != driver.IsolationLevel(sql.LevelDefault) {
+		return nil, fmt.Errorf("sqldriver: isolation level is %v: the driver knows only the default one",
+			sql.IsolationLevel(opts.Isolation))
+	}
+	if opts.ReadOnly {
+		return nil, errors.New("sqldriver: transaction is read-only: the driver does not know read-only transactions")
+	}
+	t, err := c.raw.Begin() //nolint:staticcheck // deprecated for drivers to rely on; their callers must still know it
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		c.doubt = t.Rollback() // the caller gets no Tx, so nobody else can end this one
+		return nil, err
+	}
+	return t, nil
+}
+
+// end ends what a holder left open. It makes no round trip if there is
+// nothing to end.
+func (c *Conn) end(ctx context.Context, mode ResetMode) error {
+	if mode == NoReset {
+		return nil
+	}
+	t, doubt := c.tx, c.doubt
+	c.tx, c.doubt = nil, nil // from here on the holder's Tx is done
+	switch {
+	case c.dirty != nil:
+		// The driver's word counts for more than our memory: a text may have
+		// begun or ended a transaction, and an error may have ended it.
+		if !c.dirty(c.raw) {
+			return nil
+		}
+	case doubt != nil:
+		return fmt.Errorf("an earlier rollback went wrong: %w", doubt)
+	case t == nil:
+		return nil
+	}
+
+	var err error
+	switch {
+	case t != nil && mode == Commit:
+		err = t.raw.Commit()
+	case t != nil:
+		err = t.raw.Rollback()
+	case mode == Commit:
+		err = exec(ctx, c.raw, "COMMIT")
+	default:
+		err = exec(ctx, c.raw, "ROLLBACK")
+	}
+	if err != nil {
+		return err
+	}
+	if c.InTx() {
+		return errors.New("the transaction is still open although the driver said that it has ended")
+	}
+	return nil
+}
+
+// exec runs a statement without arguments on a connection of any driver.
+func exec(ctx context.Context, c driver.Conn, text string) error {
+	if e, ok := c.(driver.ExecerContext); ok {
+		_, err := e.ExecContext(ctx, text, nil)
+		if !errors.Is(err, driver.ErrSkip) {
+			return err
+		}
+	}
+	var s driver.Stmt
+	var err error
+	if p, ok := c.(driver.ConnPrepareContext); ok {
+		s, err = p.PrepareContext(ctx, text)
+	} else {
+		s, err = c.Prepare(text)
+	}
+	if err != nil {
+		return err
+	}
+	if e, ok := s.(driver.StmtExecContext); ok {
+		_, err = e.ExecContext(ctx, nil)
+	} else {
+		_, err = s.Exec(nil) //nolint:staticcheck // see begin
+	}
+	return errors.Join(err, s.Close())
+}
+
+// tx is a transaction that its connection remembers until it has ended.
+type tx struct {
+	conn *Conn
+	raw  driver.Tx
+}
+
+// Commit commits. The transaction is done even if it fails, as in database/sql.
+func (t *tx) Commit() error {
+	if t.conn.tx != t {
+		return sql.ErrTxDone
+	}
+	t.conn.tx = nil
+	return t.raw.Commit()
+}
+
+// Rollback rolls back. If it fails, and no Options.Dirty says that all is
+// well, Reset fails later on, so that the connection is not lent again.
+func (t *tx) Rollback() error {
+	if t.conn.tx != t {
+		return sql.ErrTxDone
+	}
+	t.conn.tx = nil
+	err := t.raw.Rollback()
+	t.conn.doubt = err
+	return err
+}

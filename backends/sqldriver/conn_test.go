@@ -1,0 +1,377 @@
+package sqldriver_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+)
+
+// journal is what a fake connection was asked to do, in order.
+type journal struct {
+	calls []string
+	fail  map[string]error // by call
+}
+
+func (j *journal) note(call string) error {
+	j.calls = append(j.calls, call)
+	return j.fail[call]
+}
+
+// bare is a driver connection that has nothing optional.
+type bare struct{ *journal }
+
+func (c bare) Prepare(query string) (driver.Stmt, error) {
+	return stmt{c.journal, query}, c.note("prepare " + query)
+}
+func (c bare) Begin() (driver.Tx, error) {
+	if err := c.note("begin"); err != nil {
+		return nil, err
+	}
+	return fakeTx{c.journal}, nil
+}
+func (c bare) Close() error { return c.note("close") }
+
+type stmt struct {
+	*journal
+	text string
+}
+
+func (s stmt) Close() error                               { return s.note("close stmt") }
+func (s stmt) NumInput() int                              { return 0 }
+func (s stmt) Query([]driver.Value) (driver.Rows, error)  { return nil, errors.New("not a query") }
+func (s stmt) Exec([]driver.Value) (driver.Result, error) { return nil, s.note("exec " + s.text) }
+
+type fakeTx struct{ *journal }
+
+func (t fakeTx) Commit() error   { return t.note("commit") }
+func (t fakeTx) Rollback() error { return t.note("rollback") }
+
+// full is a driver connection that has everything optional.
+type full struct {
+	bare
+	invalid *bool
+	breaks  bool // ResetSession leaves the connection invalid, without saying so
+}
+
+func (c full) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
+	if err := c.note("begin tx"); err != nil {
+		return nil, err
+	}
+	return fakeTx{c.journal}, nil
+}
+func (c full) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
+	return nil, c.note("exec context " + query)
+}
+func (c full) Ping(context.Context) error { return c.note("ping") }
+func (c full) ResetSession(context.Context) error {
+	*c.invalid = *c.invalid || c.breaks
+	return c.note("reset session")
+}
+func (c full) IsValid() bool { return !*c.invalid }
+
+// connector hands out one prepared connection.
+type connector struct {
+	conn driver.Conn
+	err  error
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.conn, c.err }
+func (c connector) Driver() driver.Driver                        { return nil }
+
+func newBare() (*journal, bare) {
+	j := &journal{fail: map[string]error{}}
+	return j, bare{j}
+}
+
+func newFull() (*journal, full) {
+	j, b := newBare()
+	return j, full{bare: b, invalid: new(bool)}
+}
+
+func open(t *testing.T, raw driver.Conn, o sqldriver.Options) (*sqldriver.Backend, *sqldriver.Conn) {
+	t.Helper()
+	b, err := sqldriver.New(connector{conn: raw}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, c
+}
+
+func begin(t *testing.T, c *sqldriver.Conn) driver.Tx {
+	t.Helper()
+	tx, err := c.BeginTx(t.Context(), driver.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+func wantCalls(t *testing.T, j *journal, want ...string) {
+	t.Helper()
+	if len(j.calls)+len(want) > 0 && !reflect.DeepEqual(j.calls, want) {
+		t.Errorf("the driver was asked for %q, want %q", j.calls, want)
+	}
+}
+
+func TestResetWithNothingToDoAsksTheDriverForNothing(t *testing.T) {
+	j, raw := newBare()
+	b, c := open(t, raw, sqldriver.Options{})
+	if err := b.Reset(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	wantCalls(t, j)
+}
+
+func TestResetEndsARememberedTransaction(t *testing.T) {
+	for _, tt := range []struct {
+		mode sqldriver.ResetMode
+		want []string
+	}{
+		{"", []string{"begin", "rollback"}},
+		{sqldriver.Rollback, []string{"begin", "rollback"}},
+		{sqldriver.Commit, []string{"begin", "commit"}},
+		{sqldriver.NoReset, []string{"begin"}},
+	} {
+		t.Run("mode "+string(tt.mode), func(t *testing.T) {
+			j, raw := newBare()
+			b, c := open(t, raw, sqldriver.Options{Reset: tt.mode})
+			begin(t, c)
+			if err := b.Reset(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			wantCalls(t, j, tt.want...)
+			if got, want := c.InTx(), tt.mode == sqldriver.NoReset; got != want {
+				t.Errorf("InTx after reset: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestResetLeavesAnEndedTransactionAlone(t *testing.T) {
+	for name, end := range map[string]func(driver.Tx) error{"commit": driver.Tx.Commit, "rollback": driver.Tx.Rollback} {
+		t.Run(name, func(t *testing.T) {
+			j, raw := newBare()
+			b, c := open(t, raw, sqldriver.Options{})
+			if err := end(begin(t, c)); err != nil {
+				t.Fatal(err)
+			}
+			if c.InTx() {
+				t.Error("InTx is true after the end of the transaction")
+			}
+			if err := b.Reset(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			wantCalls(t, j, "begin", name)
+		})
+	}
+}
+
+func TestTxDoesNothingAfterResetSoThatItCannotHitTheNextHolder(t *testing.T) {
+	j, raw := newBare()
+	b, c := open(t, raw, sqldriver.Options{})
+	old := begin(t, c)
+	if err := b.Reset(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, c) // the next holder's
+	for _, end := range []func() error{old.Commit, old.Rollback} {
+		if err := end(); !errors.Is(err, sql.ErrTxDone) {
+			t.Errorf("a transaction ended by Reset answered %v, want sql.ErrTxDone", err)
+		}
+	}
+	wantCalls(t, j, "begin", "rollback", "begin")
+	if !c.InTx() {
+		t.Error("the old transaction ended the next holder's")
+	}
+}
+
+func TestResetFailsAfterARollbackThatFailed(t *testing.T) {
+	boom := errors.New("boom")
+	j, raw := newBare()
+	j.fail["rollback"] = boom
+	b, c := open(t, raw, sqldriver.Options{})
+	if err := begin(t, c).Rollback(); !errors.Is(err, boom) {
+		t.Fatalf("got %v, want the driver's error", err)
+	}
+	if err := b.Reset(t.Context(), c); !errors.Is(err, boom) {
+		t.Errorf("Reset of a connection in doubt: got %v, want the rollback's error", err)
+	}
+}
+
+func TestResetFailsAfterABeginThatCameTooLateAndCouldNotBeUndone(t *testing.T) {
+	boom := errors.New("boom")
+	j, raw := newBare()
+	j.fail["rollback"] = boom
+	b, c := open(t, raw, sqldriver.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.BeginTx(ctx, driver.TxOptions{}); err != context.Canceled {
+		t.Fatalf("got %v, want the end of the context", err)
+	}
+	if err := b.Reset(t.Context(), c); !errors.Is(err, boom) {
+		t.Errorf("Reset of a connection in doubt: got %v, want the rollback's error", err)
+	}
+}
+
+func TestResetFailsIfItsRollbackFails(t *testing.T) {
+	boom := errors.New("boom")
+	j, raw := newBare()
+	j.fail["rollback"] = boom
+	b, c := open(t, raw, sqldriver.Options{})
+	begin(t, c)
+	if err := b.Reset(t.Context(), c); !errors.Is(err, boom) {
+		t.Errorf("got %v, want the driver's error", err)
+	}
+}
+
+func TestResetEndsATransactionBegunByText(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		mode  sqldriver.ResetMode
+		execs bool
+		skip  bool
+		want  []string
+	}{
+		{"by exec context", "", true, false, []string{"exec context ROLLBACK"}},
+		{"commit", sqldriver.Commit, true, false, []string{"exec context COMMIT"}},
+		{"by statement", "", false, false, []string{"prepare ROLLBACK", "exec ROLLBACK", "close stmt"}},
+		{"skipped", "", true, true, []string{"exec context ROLLBACK", "prepare ROLLBACK", "exec ROLLBACK", "close stmt"}},
+		{"none", sqldriver.NoReset, true, false, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j, plain := newBare()
+			var raw driver.Conn = plain
+			if tt.execs {
+				raw = execer{plain}
+			}
+			if tt.skip {
+				j.fail["exec context ROLLBACK"] = driver.ErrSkip
+			}
+			dirty := func(driver.Conn) bool { // until something was executed
+				return len(j.calls) == 0 || j.calls[len(j.calls)-1] == "begin"
+			}
+			b, c := open(t, raw, sqldriver.Options{Reset: tt.mode, Dirty: dirty})
+			if err := b.Reset(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			wantCalls(t, j, tt.want...)
+		})
+	}
+}
+
+type execer struct{ bare }
+
+func (c execer) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
+	return nil, c.note("exec context " + query)
+}
+
+func TestResetTrustsDirtyMoreThanItsMemory(t *testing.T) {
+	j, raw := newBare()
+	j.fail["rollback"] = errors.New("no transaction is active")
+	b, c := open(t, raw, sqldriver.Options{Dirty: func(driver.Conn) bool { return false }})
+	if err := begin(t, c).Rollback(); err == nil {
+		t.Fatal("rollback was to fail")
+	}
+	begin(t, c)
+	if c.InTx() {
+		t.Error("InTx is true although the driver says that no transaction is open")
+	}
+	if err := b.Reset(t.Context(), c); err != nil {
+		t.Errorf("Reset of a connection that the driver calls clean: %v", err)
+	}
+	wantCalls(t, j, "begin", "rollback", "begin")
+}
+
+func TestResetFailsIfTheTransactionOutlivesIt(t *testing.T) {
+	_, raw := newBare()
+	b, c := open(t, raw, sqldriver.Options{Dirty: func(driver.Conn) bool { return true }})
+	if err := b.Reset(t.Context(), c); err == nil {
+		t.Error("Reset succeeded although the driver still reports a transaction")
+	}
+}
+
+func TestResetEndsTheTransactionThenResetsTheSession(t *testing.T) {
+	j, raw := newFull()
+	b, c := open(t, raw, sqldriver.Options{})
+	begin(t, c)
+	if err := b.Reset(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	wantCalls(t, j, "begin tx", "rollback", "reset session")
+}
+
+func TestResetFailsIfTheDriverGivesTheSessionUp(t *testing.T) {
+	j, raw := newFull()
+	j.fail["reset session"] = driver.ErrBadConn
+	b, c := open(t, raw, sqldriver.Options{})
+	if err := b.Reset(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("got %v, want driver.ErrBadConn", err)
+	}
+}
+
+func TestResetFailsWithoutARoundTripIfTheConnectionIsInvalid(t *testing.T) {
+	j, raw := newFull()
+	b, c := open(t, raw, sqldriver.Options{})
+	begin(t, c)
+	*raw.invalid = true
+	if err := b.Reset(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("got %v, want driver.ErrBadConn", err)
+	}
+	wantCalls(t, j, "begin tx")
+}
+
+func TestResetFailsIfItLeavesTheConnectionInvalid(t *testing.T) {
+	_, raw := newFull()
+	raw.breaks = true
+	b, c := open(t, raw, sqldriver.Options{})
+	if err := b.Reset(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
+		t.Errorf("got %v, want driver.ErrBadConn", err)
+	}
+}
+
+func TestBeginTxKeepsTheRulesOfDatabaseSQLForADriverWithOnlyBegin(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		opts driver.TxOptions
+		want []string
+	}{
+		{"isolation", t.Context(), driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelSerializable)}, nil},
+		{"read only", t.Context(), driver.TxOptions{ReadOnly: true}, nil},
+		{"canceled", canceled, driver.TxOptions{}, []string{"begin", "rollback"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j, raw := newBare()
+			_, c := open(t, raw, sqldriver.Options{})
+			tx, err := c.BeginTx(tt.ctx, tt.opts)
+			if err == nil || tx != nil {
+				t.Errorf("BeginTx returned (%v, %v), want an error", tx, err)
+			}
+			if c.InTx() {
+				t.Error("a BeginTx that failed left a transaction remembered")
+			}
+			wantCalls(t, j, tt.want...)
+		})
+	}
+}
+
+func TestBeginTxReturnsTheDriversErrorItself(t *testing.T) {
+	boom := errors.New("boom")
+	j, raw := newFull()
+	j.fail["begin tx"] = boom
+	_, c := open(t, raw, sqldriver.Options{})
+	if _, err := c.BeginTx(t.Context(), driver.TxOptions{ReadOnly: true}); err != boom {
+		t.Errorf("got %v, want the driver's own error, which database/sql compares", err)
+	}
+}

@@ -1,0 +1,42 @@
+package sqldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+)
+
+// ConnectorOf returns the connector of d for dsn: the driver's own if it has
+// driver.DriverContext, else one that calls d.Open, which no ctx can stop.
+//
+// The error is the driver's own; several drivers put the DSN with its password
+// there, so do not show it unredacted.
+func ConnectorOf(d driver.Driver, dsn string) (driver.Connector, error) {
+	if d == nil {
+		return nil, errors.New("sqldriver: driver is nil: give one")
+	}
+	if dc, ok := d.(driver.DriverContext); ok {
+		return dc.OpenConnector(dsn)
+	}
+	return &dsnConnector{driver: d, dsn: dsn}, nil
+}
+
+// dsnConnector is the connector of a driver that has none. It never shows its
+// DSN; used as a pointer, also not when printed as a part of something else.
+type dsnConnector struct {
+	driver driver.Driver
+	dsn    string
+}
+
+func (c *dsnConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	return c.driver.Open(c.dsn)
+}
+
+func (c *dsnConnector) Driver() driver.Driver { return c.driver }
+
+func (c *dsnConnector) String() string { return "sqldriver.connector" }
+
+func (c *dsnConnector) GoString() string { return c.String() }

@@ -1,0 +1,96 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
+)
+
+// Backend is what package manage registers for SQLite, and holds the settings
+// that a DSN cannot. The zero value is ready to use.
+type Backend struct {
+	// Reset is what becomes of a transaction left open, where Open is not told
+	// otherwise. Default sqldriver.Rollback.
+	Reset sqldriver.ResetMode
+	// PrivateMemory allows strategies under which each connection has an
+	// in-memory database of its own, and loses it when it closes. Default
+	// false: such a strategy is an error. The DSN parameter private_memory counts for
+	// more.
+	PrivateMemory bool
+	// Driver is asked for the connections. Its ConnectHook is called with each
+	// new one; it may be called again for the same Open if another
+	// connection was just creating the database. Default
+	// &sqlite3.SQLiteDriver{}.
+	Driver *sqlite3.SQLiteDriver
+}
+
+// Name is the name of the backend and of go-sqlite3's driver: "sqlite3".
+func (b Backend) Name() string { return "sqlite3" }
+
+// Canonical returns the form of a DSN that all DSNs of the same meaning have in
+// common: a URI with an absolute path, all defaults laid under it and
+// its parameters under their full names, in order. It does not look at the file
+// system, so that two names of one file, by a link say, are two. It is
+// itself canonical, and may hold secrets.
+//
+// It fails for a DSN that cannot work, with an error that shows no secret.
+func (b Backend) Canonical(dsn string) (string, error) {
+	d, err := parseDSN(dsn)
+	if err != nil {
+		return "", err
+	}
+	return d.String(), nil
+}
+
+// Redact returns a DSN, also a wrong one, fit to be shown: the values of the
+// _auth parameters, of encryption keys and of unknown parameters are masked.
+func (b Backend) Redact(dsn string) string { return redact(dsn) }
+
+// Open returns the backend of the connections to dsn. It opens nothing. An empty
+// reset is b.Reset. The result also satisfies pool.LimitChecker.
+//
+// It fails for a DSN that cannot work, and in a binary built without cgo.
+func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqldriver.Conn], error) {
+	c, err := b.Conns(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if reset == "" {
+		reset = b.Reset
+	}
+	inner, err := sqldriver.New(connector{c}, sqldriver.Options{
+		Reset:    reset,
+		Classify: Classify,
+		Dirty: func(raw driver.Conn) bool {
+			conn, ok := any(raw).(*sqlite3.SQLiteConn)
+			return ok && inTx(conn)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %w", err)
+	}
+	return &managed{inner, c}, nil
+}
+
+// managed is an sqldriver.Backend that checks limits.
+type managed struct {
+	*sqldriver.Backend
+	conns *Conns
+}
+
+var _ pool.LimitChecker = (*managed)(nil)
+
+// CheckLimits is Conns.CheckLimits.
+func (m *managed) CheckLimits(kind string, l pool.Limits) error { return m.conns.CheckLimits(kind, l) }
+
+// connector is Conns in the terms of database/sql/driver.
+type connector struct{ conns *Conns }
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) { return c.conns.connect(ctx) }
+
+func (c connector) Driver() driver.Driver { return c.conns.driver }

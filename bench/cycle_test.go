@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/lidopool/lido/pool"
+	"github.com/lidopool/lido/strategies"
+)
+
+type resource struct{ uses int }
+
+// lender is what every competitor is reduced to: lend a resource, and take it back.
+type lender interface {
+	cycle(ctx context.Context) error
+}
+
+// lido is a pool of Lido's.
+type lido struct{ *pool.Pool[*resource] }
+
+func (p lido) cycle(ctx context.Context) error {
+	l, err := p.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	l.Value().uses++
+	return l.Release()
+}
+
+// channel is the pool that people write themselves: a buffered channel, with ctx.
+type channel chan *resource
+
+func (c channel) cycle(ctx context.Context) error {
+	select {
+	case r := <-c:
+		r.uses++
+		c <- r
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// free is sync.Pool: no limit, no owner, no error. What it costs is the least that can be asked.
+type free struct{ sync.Pool }
+
+func (f *free) cycle(context.Context) error {
+	r := f.Get().(*resource)
+	r.uses++
+	f.Put(r)
+	return nil
+}
+
+func newLido(tb testing.TB, s pool.Strategy) lender {
+	tb.Helper()
+	p, err := pool.New(pool.Funcs[*resource]{
+		OpenFunc: func(context.Context) (*resource, error) { return new(resource), nil },
+	}, s, pool.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = p.Close() })
+	return lido{p}
+}
+
+func newChannel(size int) channel {
+	c := make(channel, size)
+	for range size {
+		c <- new(resource)
+	}
+	return c
+}
+
+// BenchmarkCycle: one goroutine, and after the first op the resource is idle, but for null, which
+// opens and closes one each time.
+func BenchmarkCycle(b *testing.B) {
+	run := func(name string, l lender) {
+		b.Run(name, func(b *testing.B) {
+			ctx := context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := l.cycle(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("queue", newLido(b, strategies.Queue{Size: 10}))
+	run("singleton", newLido(b, strategies.Singleton{Size: 10}))
+	run("null", newLido(b, strategies.Null{Max: 10}))
+	run("static", newLido(b, strategies.Static{}))
+	run("assertion", newLido(b, strategies.Assertion{NoStack: true}))
+	run("channel", newChannel(10))
+	run("syncpool", &free{sync.Pool{New: func() any { return new(resource) }}})
+}
+
+// BenchmarkParallel: GOMAXPROCS goroutines and a seat for each.
+func BenchmarkParallel(b *testing.B) {
+	run := func(name string, l lender) {
+		b.Run(name, func(b *testing.B) {
+			ctx := context.Background()
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := l.cycle(ctx); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+	run("queue", newLido(b, strategies.Queue{Size: 64}))
+	run("singleton", newLido(b, strategies.Singleton{Size: 64}))
+	run("static", newLido(b, strategies.Static{}))
+	run("channel", newChannel(64))
+	run("syncpool", &free{sync.Pool{New: func() any { return new(resource) }}})
+}
+
+// BenchmarkContended: 64 goroutines share 10 seats, and whoever holds one yields the processor once, so that
+// nearly every acquire has to wait.
+func BenchmarkContended(b *testing.B) {
+	const goroutines, seats = 64, 10
+	work := func(name string, acquire func(context.Context) (func(), error)) {
+		b.Run(name, func(b *testing.B) {
+			ctx := context.Background()
+			b.ReportAllocs()
+			b.SetParallelism(goroutines / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					release, err := acquire(ctx)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					runtime.Gosched()
+					release()
+				}
+			})
+		})
+	}
+	for _, s := range []pool.Strategy{
+		strategies.Queue{Size: seats}, strategies.Singleton{Size: seats}, strategies.Null{Max: seats}, strategies.Static{},
+	} {
+		p := newLido(b, s).(lido)
+		work(s.Kind(), func(ctx context.Context) (func(), error) {
+			l, err := p.Acquire(ctx)
+			return func() { _ = l.Release() }, err
+		})
+	}
+	c := newChannel(seats)
+	work("channel", func(ctx context.Context) (func(), error) {
+		select {
+		case r := <-c:
+			return func() { c <- r }, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+}

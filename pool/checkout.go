@@ -1,0 +1,315 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// verdict is what checkout found of a resource.
+type verdict uint8
+
+const (
+	fit    verdict = iota
+	stale          // retired, outdated or too old: another in its place
+	dead           // found dead: likewise, but it counts as an attempt
+	failed         // a hook refused the checkout: the Acquire fails
+	away           // a ping hangs and keeps the seat: another seat
+)
+
+// checkout makes a lease of a grant: the slow way, for pools that have something to
+// check. It owns the seat unless the grant is joined.
+func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Duration) (Lease[T], error) {
+	newest := p.nextID.Load() // resources with a higher number were opened since
+	for tries := 1; ; {
+		r := p.seats.at(g.Seat)
+		var l Lease[T]
+		var v verdict
+		var why error
+		if g.Joined {
+			l, v, why = p.join(ctx, r, g)
+		} else if v, why = p.examine(ctx, r, start); v == fit {
+			l = p.lend(r, g)
+		} else if v == stale && r.res.id > newest {
+			v, why = dead, errOutdated // or this might go on for ever
+		}
+		switch v {
+		case fit:
+			// Read after the lease is made: then either this sees that the pool was
+			// closed, or Close sees the lease.
+			if !p.closed.Load() {
+				return l, nil
+			}
+			_ = l.ReleaseClean()
+			return Lease[T]{}, p.refusal(ctx, ErrClosed)
+		case failed:
+			return Lease[T]{}, why
+		case dead, away:
+			if v == away && ctx.Err() != nil {
+				return Lease[T]{}, p.refusal(ctx, context.Cause(ctx))
+			}
+			if tries == p.opts.Attempts {
+				if v == dead && !g.Joined {
+					p.vacate(ctx, r, ReasonInvalid, why)
+				}
+				p.logInfo("attempts exhausted on checkout", nil, "attempts", tries, "err", why)
+				return Lease[T]{}, &AttemptsError{Pool: p.opts.Name, Attempts: tries, Err: why}
+			}
+			tries++
+		}
+		var err error
+		if v == away {
+			g, err = p.grant(ctx, m|Again)
+		} else if g.Joined {
+			g, err = p.grant(ctx, m)
+		} else {
+			g, err = p.replace(ctx, r, g, m)
+		}
+		if err != nil {
+			return Lease[T]{}, err
+		}
+	}
+}
+
+// replace swaps a seat whose resource is unfit for one whose is not.
+func (p *Pool[T]) replace(ctx context.Context, r *record[T], g Grant, m Mode) (Grant, error) {
+	r.move(opening)
+	g, err := p.seating.Replace(ctx, g, m)
+	if err != nil {
+		return g, p.refusal(ctx, err)
+	}
+	return g, nil
+}
+
+// examine checks the resource in a seat that the caller has. Unless the verdict is failed or away, the
+// caller has the seat still.
+func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration) (verdict, error) {
+	if r.state() != checking {
+		r.move(checking)
+	}
+	res := r.res
+	if why := p.outdated(res); why != 0 {
+		r.reason = why
+		return stale, nil
+	}
+	if p.opts.Ping && res.openedAt < start && p.now()-res.idleAt >= p.opts.PingAfter {
+		if v, err := p.ping(ctx, r); v != fit {
+			return v, err
+		}
+	}
+	if v, err := p.checkedOut(ctx, r); v != fit {
+		return v, err
+	}
+	// The checks may have taken their time.
+	if why := p.outdated(res); why != 0 {
+		r.reason = why
+		return dead, errOutdated
+	}
+	p.logDebug("checked out", res)
+	return fit, nil
+}
+
+// checkedOut runs the checkout hooks, for examine.
+func (p *Pool[T]) checkedOut(ctx context.Context, r *record[T]) (verdict, error) {
+	if len(p.on[onCheckout]) == 0 {
+		return fit, nil
+	}
+	returned := false
+	defer func() {
+		if !returned { // Goexit goes on through here; the seat must not go with it
+			p.vacate(ctx, r, ReasonInvalid, ErrGoexit)
+		}
+	}()
+	err := p.on.fire(ctx, onCheckout, p.event(r, r.res))
+	returned = true
+	if err == nil {
+		return fit, nil
+	}
+	if fault := p.classify(err); fault != Sound {
+		p.condemn(r, fault, err)
+		return dead, err
+	}
+	p.vacate(ctx, r, ReasonInvalid, err)
+	return failed, err
+}
+
+// outdated says why a resource must not be lent any more; 0 if it may be.
+func (p *Pool[T]) outdated(res *resource[T]) Reason {
+	switch {
+	case res.has(retired):
+		return ReasonRetired
+	case res.epoch != p.epoch.Load():
+		return ReasonOutdated
+	case p.opts.MaxAge > 0 && p.now()-res.openedAt > p.opts.MaxAge:
+		return ReasonAge
+	}
+	return 0
+}
+
+// condemn notes why the resource in a seat is to be replaced.
+func (p *Pool[T]) condemn(r *record[T], f Fault, cause error) {
+	if f == AllDead {
+		p.invalidateEpoch(r.res.epoch, cause)
+	}
+	r.reason, r.cause = ReasonInvalid, cause
+}
+
+var (
+	errOutdated     = errors.New("pool: resource was invalidated or grew too old while it was checked")
+	errPingTimeout  = errors.New("pool: ping did not return in time")
+	errResetTimeout = errors.New("pool: reset did not return in time")
+)
+
+// ping asks the backend whether the resource works. If ctx ends first, or Options.PingTimeout,
+// the seat stays with the ping until it returns.
+func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
+	if !p.do.ping {
+		return fit, nil
+	}
+	pctx, cancel := deadline(ctx, p.opts.PingTimeout)
+	call := func() error { return p.backend.Ping(pctx, r.res.value) }
+	if p.opts.PingTimeout == Inline {
+		return p.pinged(r, isolate("Backend.Ping", call))
+	}
+	e := send("Backend.Ping", call)
+	select {
+	case <-e.done:
+		cancel()
+		return p.pinged(r, e.err)
+	case <-pctx.Done():
+		p.counts.pingFailures.Add(1)
+		p.logInfo("ping timed out", r.res)
+		go func() {
+			<-e.done
+			cancel()
+			p.vacate(context.Background(), r, ReasonInvalid, errPingTimeout)
+		}()
+		return away, errPingTimeout
+	case <-ctx.Done():
+		go func() {
+			<-e.done
+			cancel()
+			if v, err := p.pinged(r, e.err); v == dead {
+				p.vacate(context.Background(), r, ReasonInvalid, err)
+			} else {
+				p.park(r)
+			}
+		}()
+		return away, ctx.Err()
+	}
+}
+
+func (p *Pool[T]) pinged(r *record[T], err error) (verdict, error) {
+	if err == nil {
+		return fit, nil
+	}
+	p.counts.pingFailures.Add(1)
+	p.logInfo("ping failed", r.res, "err", err)
+	p.condemn(r, p.classify(err), err)
+	return dead, err
+}
+
+// lend makes the lease of a seat that the caller has.
+func (p *Pool[T]) lend(r *record[T], g Grant) Lease[T] {
+	if p.sharer == nil {
+		return r.lendExclusive()
+	}
+	r.move(leased)
+	r.mu.Lock()
+	l := r.lendShared(g)
+	r.mu.Unlock()
+	p.sharer.Ready(g)
+	return l
+}
+
+// lendExclusive makes the only lease of a seat. The caller has the seat.
+func (r *record[T]) lendExclusive() Lease[T] {
+	h := r.own.Load()
+	if h.res != r.res {
+		h.res = r.res
+	}
+	if r.pool.opts.Stacks {
+		h.stack = h.stack.callers()
+	}
+	w := h.word.move(r.seat, leased)
+	return Lease[T]{hold: h, guard: h.arm(), word: w}
+}
+
+// recall takes a lease back that nobody has seen yet, so that its resource can be looked at. It
+// reports false if the pool was closed and has ended the lease.
+func (l Lease[T]) recall() bool {
+	h := l.hold
+	if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, checking)) {
+		return false
+	}
+	h.guard = l.guard
+	return true
+}
+
+// lendShared makes one lease of many. The caller holds r.mu.
+func (r *record[T]) lendShared(g Grant) Lease[T] {
+	var h *hold[T]
+	if n := len(r.free); n > 0 {
+		h = r.free[n-1]
+		r.free = r.free[:n-1]
+	} else {
+		h = &hold[T]{rec: r}
+		h.word.v.Store(uint64(idle))
+		r.holds = append(r.holds, h)
+	}
+	h.res, h.grant = r.res, g
+	if r.pool.opts.Stacks {
+		h.stack = h.stack.callers()
+	}
+	w := h.word.move(r.seat, leased)
+	return Lease[T]{hold: h, guard: h.arm(), word: w}
+}
+
+// join makes the lease of a grant to a seat that others hold too.
+func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], v verdict, err error) {
+	r.mu.Lock()
+	if !p.sharer.Current(g) {
+		r.mu.Unlock()
+		return l, stale, nil // its tenancy was ended by a Discard
+	}
+	res := r.res // changes only with the tenancy, or under r.mu at its end
+	if res == nil || res.has(gone) {
+		p.sharer.Drain(g) // the tenancy is about to end: wait for the next
+		r.mu.Unlock()
+		return l, stale, nil
+	}
+	if p.limits.Sharing == Common && p.outdated(res) != 0 {
+		p.sharer.Drain(g)
+		last := p.sharer.Leave(g)
+		r.mu.Unlock()
+		if last {
+			p.park(r)
+		}
+		return l, stale, nil
+	}
+	l = r.lendShared(g)
+	r.mu.Unlock()
+	if p.limits.Sharing == Nested || len(p.on[onCheckout]) == 0 {
+		return l, fit, nil
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = l.Discard(ErrGoexit)
+		}
+	}()
+	err = p.on.fire(ctx, onCheckout, p.event(r, res))
+	returned = true
+	if err == nil {
+		return l, fit, nil
+	}
+	fault := p.classify(err)
+	if fault == AllDead {
+		p.invalidateEpoch(res.epoch, err)
+	}
+	_ = l.Discard(err)
+	if fault != Sound {
+		return l, dead, err
+	}
+	return l, failed, err
+}

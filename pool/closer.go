@@ -1,0 +1,93 @@
+package pool
+
+import "context"
+
+// sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own. It
+// returns nil if there is nothing to do. The resource is out of use from now on. checkin says to tell the Checkin hooks,
+// last of all, that the seat came back without it.
+func (p *Pool[T]) sendClose(r *record[T], res *resource[T], why Reason, cause error, checkin bool) *errand {
+	if res.marks.Or(gone|closed)&closed != 0 {
+		panic("pool: bug: resource closed twice")
+	}
+	p.counts.closed[why].Add(1)
+	p.logInfo("closing", res, "reason", why, "cause", cause)
+	if !p.do.close && len(p.on[onInvalidate]) == 0 && len(p.on[onClose]) == 0 && len(p.on[onCheckin]) == 0 {
+		return nil
+	}
+	return send("close", func() error {
+		if checkin {
+			defer func() { p.tell(onCheckin, p.event(r, nil)) }()
+		}
+		e := p.event(r, res)
+		e.Reason, e.Cause = why, cause
+		if why == ReasonInvalid {
+			p.tell(onInvalidate, e)
+		}
+		p.tell(onClose, e)
+		p.closeValue(res)
+		return nil
+	})
+}
+
+// closeValue calls Backend.Close. What it answers changes nothing: the resource is gone.
+func (p *Pool[T]) closeValue(res *resource[T]) {
+	if !p.do.close {
+		return
+	}
+	ctx, cancel := deadline(context.Background(), p.opts.CloseTimeout)
+	defer cancel()
+	err := ErrGoexit // unless Backend.Close comes back
+	defer func() {
+		if err != nil {
+			p.counts.closeFailures.Add(1)
+			p.logError("close failed", res, "err", err)
+		}
+	}()
+	err = inline("Backend.Close", func() error { return p.backend.Close(ctx, res.value) })
+}
+
+// vacate closes what is in a seat that the caller has, and gives the seat back empty. It waits for the
+// close, but no longer than Options.CloseTimeout and ctx; what takes longer keeps its seat until it is
+// done, so that there are never more resources open than seats.
+func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause error) {
+	r.move(closing)
+	if why == ReasonUnwanted && p.closed.Load() {
+		why = ReasonDisposed
+	}
+	empty := func() {
+		r.put(nil)
+		p.giveBackEmpty(r)
+	}
+	e := p.sendClose(r, r.res, why, cause, why == ReasonInvalid)
+	if e == nil || e.within(ctx, p.opts.CloseTimeout) {
+		empty()
+		return
+	}
+	if ctx.Err() == nil {
+		p.counts.overdue.Add(1)
+		p.logError("close is overdue: its seat stays taken until it returns", r.res)
+	}
+	go func() {
+		<-e.done
+		empty()
+	}()
+}
+
+func (p *Pool[T]) giveBackEmpty(r *record[T]) {
+	r.move(empty)
+	p.live.done()
+	p.seating.Release(r.seat, false)
+}
+
+// tell runs the hooks of an event that is only told: their errors are logged.
+func (p *Pool[T]) tell(e event, ev Event[T]) {
+	if len(p.on[e]) == 0 {
+		return
+	}
+	ctx, cancel := deadline(context.Background(), p.opts.CloseTimeout)
+	defer cancel()
+	if err := isolate(e.String()+" hook", func() error { return p.on.fire(ctx, e, ev) }); err != nil {
+		p.counts.hookFailures.Add(1)
+		p.logError("hook failed", nil, "event", e, "seat", ev.Seat, "err", err)
+	}
+}

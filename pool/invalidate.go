@@ -1,0 +1,96 @@
+package pool
+
+import (
+	"context"
+	"sync"
+)
+
+// Invalidate outdates every resource opened, or being opened, until now: idle ones are
+// replaced before they are lent again, leased ones when they are next acquired after
+// their return. It closes nothing and does not wait. cause is told to the log; it may be nil.
+func (p *Pool[T]) Invalidate(cause error) {
+	p.epoch.Add(oneGeneration)
+	p.logInfo("pool invalidated", nil, "cause", cause)
+}
+
+// invalidateEpoch is Invalidate unless one has come since the given epoch began: when a
+// server restarts, many leases of one generation fail, and that is one
+// invalidation.
+func (p *Pool[T]) invalidateEpoch(epoch uint64, cause error) {
+	for {
+		now := p.epoch.Load()
+		if now/oneGeneration != epoch/oneGeneration {
+			return
+		}
+		if p.epoch.CompareAndSwap(now, now+oneGeneration) {
+			p.logInfo("disconnection detected, pool invalidated", nil, "cause", cause)
+			return
+		}
+	}
+}
+
+// Dispose closes every idle resource, and sees to it that those leased or
+// being opened now are closed when they are returned. The pool stays in use and opens
+// afresh. It waits for the closes, at most Options.CloseTimeout.
+func (p *Pool[T]) Dispose() {
+	p.takeBackDropped()
+	for {
+		now := p.epoch.Load()
+		// The generation moves too, lest a resource leased across the disposal be lent again
+		// before its return closes it. The low half wraps into nothing.
+		next := now + oneGeneration
+		next = next&^(oneGeneration-1) | uint64(uint32(now)+oneDisposal)
+		if p.epoch.CompareAndSwap(now, next) {
+			break
+		}
+	}
+	var closes sync.WaitGroup
+	p.eachIdle(func(r *record[T]) {
+		if !p.disposed(r.res) && p.seating.Release(r.seat, true) {
+			return // it was opened after the disposal
+		}
+		closes.Go(func() { p.vacate(context.Background(), r, ReasonDisposed, nil) })
+	})
+	closes.Wait()
+	p.logInfo("pool disposed", nil, "status", p.Stats())
+}
+
+// eachIdle takes every seat that is idle now and gives it to f.
+func (p *Pool[T]) eachIdle(f func(r *record[T])) {
+	for _, r := range p.seats.all() {
+		if r.state() == idle && p.seating.Claim(r.seat) {
+			f(r)
+		}
+	}
+}
+
+// discard closes the resource of a lease that has been ended by hold.end.
+func (p *Pool[T]) discard(h *hold[T], cause error) {
+	r := h.rec
+	if p.sharer != nil {
+		r.mu.Lock()
+		first := h.res.marks.Or(gone)&gone == 0
+		if first {
+			p.sharer.Drain(h.grant)
+		}
+		r.mu.Unlock()
+		if !first {
+			return // another holder has discarded it already
+		}
+	}
+	p.vacate(context.Background(), r, ReasonInvalid, cause)
+}
+
+// retire marks a leased resource.
+func (p *Pool[T]) retire(h *hold[T], cause error) {
+	if h.res.marks.Or(retired)&retired != 0 {
+		return
+	}
+	if p.limits.Sharing == Common {
+		p.sharer.Drain(h.grant)
+	}
+	p.logInfo("soft invalidation", h.res, "cause", cause)
+	e := p.event(h.rec, h.res)
+	e.Cause = cause
+	p.tell(onSoftInvalidate, e)
+}

@@ -1,0 +1,204 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Lease is the right to use a resource, from Acquire to its end by Release, Discard
+// or Detach. It is a small value: copies stand for the same lease, which ends once.
+// The zero Lease is one that has ended.
+//
+// A lease that is dropped without Release comes back when the garbage collector
+// finds it unreachable (Options.Dropped). That is a safety net. It
+// cannot see a resource that was taken out of its lease by Value and is used after the
+// lease's last mention, so release with defer, or use Pool.Do.
+type Lease[T any] struct {
+	hold  *hold[T]
+	guard *guard
+	word  uint64
+}
+
+// Get returns the resource, or an error that satisfies errors.Is for
+// ErrReleased when the lease has ended, or for ErrInvalidated when the pool or another holder
+// has discarded the resource. It is never another holder's resource. Costs about 1 ns.
+func (l Lease[T]) Get() (T, error) {
+	if h := l.hold; h != nil && h.word.v.Load() == l.word {
+		if res := h.res; !res.has(gone) {
+			return res.value, nil
+		}
+		var zero T
+		return zero, ErrInvalidated
+	}
+	return l.ended()
+}
+
+// Value is Get for holders who know that they hold: it panics with Get's error.
+func (l Lease[T]) Value() T {
+	v, err := l.Get()
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func (l Lease[T]) ended() (zero T, err error) {
+	if l.endedOtherwise() && l.hold.rec.pool.closed.Load() {
+		return zero, ErrInvalidated
+	}
+	return zero, ErrReleased
+}
+
+// endedOtherwise reports whether the lease ended by Discard or Detach, or was ended by the pool.
+func (l Lease[T]) endedOtherwise() bool {
+	return l.hold != nil && l.hold.word.v.Load() == with(l.word, ended)
+}
+
+// Release gives the resource back: hooks and Backend.Reset run, bounded by
+// Options.ResetTimeout, then the longest waiter gets it, or it is kept, or closed as overflow
+// (bounded by Options.CloseTimeout). A reset that fails discards the resource, which is no
+// error of Release.
+//
+// A second Release does nothing and returns ErrReleased; it is counted in Stats and
+// logged. A Release after Discard, Detach or the pool's Close is harmless and returns nil.
+func (l Lease[T]) Release() error { return l.release(false) }
+
+// ReleaseClean is Release for a holder who knows that there is nothing to reset:
+// Backend.Reset is skipped. Hooks are not.
+func (l Lease[T]) ReleaseClean() error { return l.release(true) }
+
+func (l Lease[T]) release(clean bool) error {
+	h := l.hold
+	if h == nil {
+		return ErrReleased
+	}
+	if p := h.rec.pool; p.plainIn && p.releasePlain(h, l) {
+		return nil
+	}
+	next := with(l.word+oneLease, returning)
+	if h.rec.pool.sharer != nil {
+		next = with(next, idle)
+	}
+	if !h.word.v.CompareAndSwap(l.word, next) {
+		return l.misuse("Release")
+	}
+	h.guard = l.guard
+	h.rec.pool.leave(h, clean)
+	return nil
+}
+
+// misuse answers a verb on a lease that has ended.
+func (l Lease[T]) misuse(verb string) error {
+	switch {
+	case l.hold == nil:
+		return ErrReleased
+	case l.endedOtherwise() && verb == "Release":
+		return nil
+	case l.endedOtherwise():
+		return ErrReleased
+	}
+	p := l.hold.rec.pool
+	p.counts.misused.Add(1)
+	p.logWarn(verb+" of a lease that is over", nil, "seat", l.hold.rec.seat)
+	return ErrReleased
+}
+
+// Discard ends the lease and closes the resource now (hard invalidation), bounded by
+// Options.CloseTimeout. Its seat is empty afterwards. Other holders that share the resource
+// find their leases invalidated. cause is told to the hooks and the log; it may be nil.
+func (l Lease[T]) Discard(cause error) error {
+	h := l.hold
+	if h == nil || !h.end(l.word) {
+		return l.misuse("Discard")
+	}
+	h.rec.pool.discard(h, cause)
+	return nil
+}
+
+// Retire marks the resource for replacement (soft invalidation): the lease goes on,
+// and whoever would get the resource next gets a fresh one instead. cause is told to the hooks and
+// the log; it may be nil.
+func (l Lease[T]) Retire(cause error) error {
+	h := l.hold
+	if h == nil || h.word.v.Load() != l.word {
+		return l.misuse("Retire")
+	}
+	h.rec.pool.retire(h, cause)
+	return nil
+}
+
+// Fail tells the pool of an error met while using the resource, and returns it. What
+// Backend.Classify takes for Dead discards the resource and ends the lease; AllDead does
+// that and invalidates all resources of the same generation.
+func (l Lease[T]) Fail(err error) error {
+	if err == nil || l.hold == nil {
+		return err
+	}
+	if fault := l.hold.rec.pool.classify(err); fault != Sound {
+		l.fail(fault, err)
+	}
+	return err
+}
+
+func (l Lease[T]) fail(f Fault, err error) {
+	h := l.hold
+	if !h.end(l.word) {
+		return
+	}
+	if f == AllDead {
+		h.rec.pool.invalidateEpoch(h.res.epoch, err)
+	}
+	h.rec.pool.discard(h, err)
+}
+
+// OnReturn has f called once, with the resource, when it is returned: after Backend.Reset,
+// the last one given first, before the Checkin hooks. It is not called if the resource is
+// discarded or detached instead. An error discards the resource.
+func (l Lease[T]) OnReturn(f func(ctx context.Context, res T) error) error {
+	h := l.hold
+	if h == nil || h.word.v.Load() != l.word {
+		return l.misuse("OnReturn")
+	}
+	h.res.mu.Lock()
+	defer h.res.mu.Unlock()
+	h.res.once = append(h.res.once, f)
+	h.res.marks.Or(onReturn)
+	return nil
+}
+
+// Info is the resource's own store, empty again once the resource is replaced. Nil
+// if the lease has ended.
+func (l Lease[T]) Info() *Info {
+	if _, err := l.Get(); err != nil {
+		return nil
+	}
+	return &l.hold.res.info
+}
+
+// SeatInfo is the seat's store, which outlasts the resources in it. Nil if the lease
+// has ended.
+func (l Lease[T]) SeatInfo() *Info {
+	if _, err := l.Get(); err != nil {
+		return nil
+	}
+	return &l.hold.rec.info
+}
+
+// Seat is the seat's number; 0 also for the zero Lease.
+func (l Lease[T]) Seat() Seat {
+	if l.hold == nil {
+		return 0
+	}
+	return l.hold.rec.seat
+}
+
+func (l Lease[T]) String() string {
+	if l.hold == nil {
+		return "lease (none)"
+	}
+	if _, err := l.Get(); errors.Is(err, ErrReleased) {
+		return fmt.Sprintf("lease of seat %d (ended)", l.hold.rec.seat)
+	}
+	return fmt.Sprintf("lease of seat %d", l.hold.rec.seat)
+}

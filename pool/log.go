@@ -1,0 +1,40 @@
+package pool
+
+import (
+	"context"
+	"log/slog"
+)
+
+// The log names the pool and numbers its resources. It never prints a resource, which may
+// hold a secret.
+
+func (p *Pool[T]) logDebug(msg string, res *resource[T], args ...any) {
+	p.logAt(slog.LevelDebug, msg, res, args)
+}
+
+func (p *Pool[T]) logInfo(msg string, res *resource[T], args ...any) {
+	p.logAt(slog.LevelInfo, msg, res, args)
+}
+
+func (p *Pool[T]) logWarn(msg string, res *resource[T], args ...any) {
+	p.logAt(slog.LevelWarn, msg, res, args)
+}
+
+func (p *Pool[T]) logError(msg string, res *resource[T], args ...any) {
+	p.logAt(slog.LevelError, msg, res, args)
+}
+
+func (p *Pool[T]) logAt(level slog.Level, msg string, res *resource[T], args []any) {
+	if p.log == nil {
+		return
+	}
+	defer func() { _ = recover() }() // a handler that panics must cost no seat
+	if !p.log.Enabled(context.Background(), level) {
+		return
+	}
+	all := append(make([]any, 0, len(args)+4), "pool", p.opts.Name)
+	if res != nil {
+		all = append(all, "resource", res.id)
+	}
+	p.log.Log(context.Background(), level, msg, append(all, args...)...)
+}

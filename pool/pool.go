@@ -1,0 +1,276 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// Pool lends resources of type T. All its methods may be called from any goroutine.
+// It must be ended with Shutdown or Close.
+type Pool[T any] struct {
+	backend  Backend[T]
+	strategy Strategy
+	opts     Options
+	hooks    []Hooks[T]
+
+	seating Seating
+	sharer  Sharer // nil if the strategy is exclusive
+	limits  Limits
+	do      chores
+	on      listeners[T]
+	log     *slog.Logger // nil: no log
+	bubble  bool         // made inside a synctest bubble
+
+	// Whether checkout and return are plain: nothing to be done but to hand
+	// the seat over. Decided once by New.
+	plainOut, plainIn bool
+
+	seats seats[T]
+	lost  lostHolds[T]
+	live  tally // seats that are not empty
+
+	// epoch is the generation in its high half and the number of disposals in
+	// its low half. A resource that carries an older one is not lent any
+	// more, and if a disposal came between, not kept either.
+	epoch  atomic.Uint64
+	nextID atomic.Uint64
+	counts counts
+	// lastOpen is the error of the newest open, nil if it succeeded.
+	lastOpen atomic.Pointer[OpenError]
+	first    gate // FirstConnect
+
+	start  time.Time // zero of the pool's clock; monotonic
+	life   context.Context
+	end    context.CancelCauseFunc
+	closed atomic.Bool
+}
+
+const (
+	oneGeneration = 1 << 32
+	oneDisposal   = 1
+)
+
+// New makes a pool of the resources that b opens, lent as s says. It opens nothing
+// yet. Hooks are called in the order given. The error names the option that
+// cannot be used.
+func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T], error) {
+	switch {
+	case b == nil:
+		return nil, &OptionError{Field: "backend", Value: "nil", Remedy: "give a Backend, or Funcs with an OpenFunc"}
+	case s == nil:
+		return nil, &OptionError{Field: "strategy", Value: "nil", Remedy: "give one, such as strategies.Queue{Size: 5}"}
+	}
+	if f, ok := b.(Funcs[T]); ok && f.OpenFunc == nil {
+		return nil, &OptionError{Field: "Funcs.OpenFunc", Value: "nil", Remedy: "give the function that opens a resource"}
+	}
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool[T]{
+		backend: b, strategy: s, opts: o, hooks: hooks,
+		do: choresOf(b), on: newListeners(hooks), log: o.Logger, start: time.Now(),
+	}
+	p.do.reset = p.do.reset && !o.NoReset
+	p.life, p.end = context.WithCancelCause(context.Background())
+	p.first = newGate()
+	p.live.zero = make(chan struct{})
+	if o.Dropped != IgnoreDropped {
+		p.bubble = inBubble()
+	}
+	if p.seating, err = s.Start(host[T]{p}); err != nil {
+		return nil, err
+	}
+	p.limits = p.seating.Limits()
+	if p.limits.Sharing != Exclusive {
+		p.sharer = p.seating.(Sharer)
+	}
+	if c, ok := b.(LimitChecker); ok {
+		if err := c.CheckLimits(s.Kind(), p.limits); err != nil {
+			return nil, err
+		}
+	}
+	quiet := p.sharer == nil && p.log == nil
+	p.plainOut = quiet && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
+	p.plainIn = quiet && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
+	return p, nil
+}
+
+// Acquire lends a resource. It stands in the strategy's line until one is returned or
+// opened, whichever comes first. ctx bounds it all: the wait, the open,
+// the ping and the hooks; an open that ctx no longer waits for is finished for
+// the next acquirer. The lease must be ended, best by defer lease.Release().
+//
+// The error is an *AcquireError, or an *AttemptsError when every resource tried was
+// dead, or the error of a checkout hook. An idle resource costs no allocation.
+func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, Wait) }
+
+// TryAcquire is Acquire that never stands in line for a seat which others hold: if there
+// is neither an idle resource nor a free seat to open one in, it fails at once with an error that
+// satisfies errors.Is for ErrExhausted.
+func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, NoWait) }
+
+// AcquireUnique is Acquire of a resource that is shared with nobody, also where the
+// strategy shares one among the holders of a goroutine or scope.
+func (p *Pool[T]) AcquireUnique(ctx context.Context) (Lease[T], error) {
+	return p.acquire(ctx, Unique)
+}
+
+func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
+	var start time.Duration
+	if p.opts.Ping {
+		start = p.now()
+	}
+	g, err := p.grant(ctx, m)
+	if err != nil {
+		return Lease[T]{}, err
+	}
+	if p.plainOut {
+		r := p.seats.at(g.Seat)
+		if res := r.res; res.epoch == p.epoch.Load() && res.marks.Load() == 0 {
+			// The epoch is read again after the lease is made: then either this sees
+			// that the pool was closed, or Close sees the lease.
+			l := r.lendExclusive()
+			if res.epoch == p.epoch.Load() {
+				return l, nil
+			}
+			if !l.recall() {
+				return Lease[T]{}, p.refusal(ctx, ErrClosed)
+			}
+		}
+	}
+	return p.checkout(ctx, g, m, start)
+}
+
+// grant gets a seat from the strategy and explains it when there is none.
+func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
+	if err := ctx.Err(); err != nil {
+		return Grant{}, p.refusal(ctx, context.Cause(ctx))
+	}
+	if p.bubble {
+		p.takeBackDropped()
+	}
+	g, err := p.seating.Acquire(ctx, m)
+	if err != nil {
+		return Grant{}, p.refusal(ctx, err)
+	}
+	return g, nil
+}
+
+// refusal says why there is no seat.
+func (p *Pool[T]) refusal(ctx context.Context, err error) error {
+	e := &AcquireError{Pool: p.opts.Name, Err: err, Limits: p.limits, Load: p.seating.Load()}
+	var w *WaitError
+	if errors.As(err, &w) {
+		e.Err, e.Waited = w.Err, w.Waited
+	}
+	e.also = reasons(ctx, e.Err)
+	if open := p.lastOpen.Load(); open != nil && !errors.Is(e.Err, open) {
+		e.LastOpen = open.Err
+	}
+	return e
+}
+
+// Do lends a resource to f and gives it back whatever f does: it cannot be leaked. An
+// error from f that Backend.Classify takes for Dead or AllDead discards the resource, and so
+// does a panic or runtime.Goexit in f, which goes on. The result is f's error, or
+// Acquire's.
+func (p *Pool[T]) Do(ctx context.Context, f func(ctx context.Context, res T) error) (err error) {
+	l, err := p.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	finished := false
+	defer func() {
+		if !finished {
+			_ = l.Discard(errUnfinished)
+			return
+		}
+		if fault := p.classify(err); fault != Sound {
+			l.fail(fault, err)
+			return
+		}
+		_ = l.Release()
+	}()
+	res, err := l.Get()
+	if err == nil { // else another holder discarded the resource at this moment
+		err = f(ctx, res)
+	}
+	finished = true
+	return err
+}
+
+var errUnfinished = errors.New("pool: the function given to Do panicked or called runtime.Goexit")
+
+// classify asks the backend what an error means.
+func (p *Pool[T]) classify(err error) (f Fault) {
+	switch {
+	case err == nil:
+		return Sound
+	case errors.Is(err, ErrInvalidatePool):
+		return AllDead
+	case errors.Is(err, ErrDisconnected):
+		return Dead
+	case !p.do.classify:
+		return Sound
+	}
+	if isolate("Backend.Classify", func() error { f = p.backend.Classify(err); return nil }) != nil {
+		return Dead // who cannot say what an error means has something unknown in hand
+	}
+	return f
+}
+
+// Name is Options.Name.
+func (p *Pool[T]) Name() string { return p.opts.Name }
+
+// Limits are the numbers that the strategy keeps to.
+func (p *Pool[T]) Limits() Limits { return p.limits }
+
+// Strategy is what New was given.
+func (p *Pool[T]) Strategy() Strategy { return p.strategy }
+
+// Recreate makes a new pool with the backend, strategy, options and hooks of this one. It
+// opens nothing and leaves this pool as it is.
+func (p *Pool[T]) Recreate() (*Pool[T], error) {
+	p.logInfo("pool recreating", nil)
+	return New(p.backend, p.strategy, p.opts, p.hooks...)
+}
+
+// String is one line on what the pool is and does.
+func (p *Pool[T]) String() string { return p.Stats().String() }
+
+// now is the time on the pool's clock.
+func (p *Pool[T]) now() time.Duration { return time.Since(p.start) }
+
+// host is the pool's face to its seating.
+type host[T any] struct{ *Pool[T] }
+
+// Open implements Host.
+func (h host[T]) Open(s Seat) {
+	p := h.Pool
+	r := p.seats.ensure(p, s)
+	if r.state() == empty {
+		r.move(opening)
+		p.live.add()
+	}
+	go p.open(r)
+}
+
+// event describes a resource to the hooks.
+func (p *Pool[T]) event(r *record[T], res *resource[T]) Event[T] {
+	e := Event[T]{Pool: p.opts.Name}
+	if r != nil {
+		e.Seat, e.seatInfo = r.seat, &r.info
+	}
+	if res != nil {
+		e.Open, e.Resource, e.ID, e.info = true, res.value, res.id, &res.info
+		e.Age = p.now() - res.openedAt
+	}
+	return e
+}
+
+func (r *record[T]) String() string { return fmt.Sprintf("seat %d (%v)", r.seat, r.state()) }

@@ -1,0 +1,223 @@
+package pooltest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/lidopool/lido/pool"
+)
+
+// host is a pool without resources: what a seating asks to have opened stays open until the test
+// says what came of it. It follows each seat from hand to hand.
+type host struct {
+	t       testing.TB // nil: nothing is checked
+	seating pool.Seating
+
+	mu      sync.Mutex
+	pending []pool.Seat
+	hands   map[pool.Seat]hand
+	wish    chan struct{} // of capacity 1: something was asked for
+}
+
+// hand is who has a seat.
+type hand string
+
+const (
+	inSeating hand = "the seating" // the zero hand "" too: never seen before
+	inOpener  hand = "the opener"
+	inPool    hand = "the pool"
+)
+
+func newHost() *host {
+	return &host{hands: make(map[pool.Seat]hand), wish: make(chan struct{}, 1)}
+}
+
+// seat starts a seating on a new host.
+func (k *kit) seat() *host {
+	k.Helper()
+	h := newHost()
+	h.t = k.T
+	s, err := k.newStrategy().Start(h)
+	if err != nil {
+		k.Fatalf("Start: %v, want a seating", err)
+	}
+	h.seating = s
+	return h
+}
+
+// Open implements pool.Host.
+func (h *host) Open(s pool.Seat) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.t != nil {
+		limits := h.seating.Limits()
+		if limits.Seats != pool.Unlimited && int(s) >= limits.Seats {
+			h.t.Errorf("Host.Open(%d) with %d seats; seats are numbered from 0", s, limits.Seats)
+		}
+		if at := h.hands[s]; at != "" && at != inSeating {
+			h.t.Errorf("Host.Open(%d) while %s has the seat", s, at)
+		}
+	}
+	h.hands[s] = inOpener
+	h.pending = append(h.pending, s)
+	select {
+	case h.wish <- struct{}{}:
+	default:
+	}
+}
+
+// move notes that a seat goes from one hand to another.
+func (h *host) move(s pool.Seat, from, to hand, doing string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at := h.hands[s]; at != from {
+		h.t.Errorf("%s of seat %d, which %q has; it should be with %s", doing, s, at, from)
+	}
+	h.hands[s] = to
+}
+
+// acquire is Seating.Acquire.
+func (h *host) acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
+	g, err := h.seating.Acquire(ctx, m)
+	if err == nil && !g.Joined {
+		h.move(g.Seat, inSeating, inPool, "Grant")
+	}
+	return g, err
+}
+
+// replace is Seating.Replace.
+func (h *host) replace(ctx context.Context, old pool.Grant) (pool.Grant, error) {
+	h.move(old.Seat, inPool, inSeating, "Replace")
+	g, err := h.seating.Replace(ctx, old, pool.Wait)
+	if err == nil && !g.Joined {
+		h.move(g.Seat, inSeating, inPool, "Grant")
+	}
+	return g, err
+}
+
+// release is Seating.Release by the pool.
+func (h *host) release(s pool.Seat, open bool) bool {
+	h.move(s, inPool, inSeating, "Release")
+	taken := h.seating.Release(s, open)
+	if !taken {
+		if !open {
+			h.t.Errorf("Release(%d, false) = false; an empty seat is always taken", s)
+		}
+		h.move(s, inSeating, inPool, "refused Release")
+	}
+	return taken
+}
+
+// opened answers the oldest wish for a resource, and reports whether there was one and the
+// seating took what came of it. What it does not take is closed, as a pool does.
+func (h *host) opened(err error) (wished, taken bool) {
+	s, wished := h.oldest()
+	if !wished {
+		return false, false
+	}
+	h.move(s, inOpener, inSeating, "Opened")
+	taken = h.seating.Opened(s, err)
+	if !taken {
+		h.move(s, inSeating, inPool, "refused Opened")
+		h.release(s, false)
+	}
+	return true, taken
+}
+
+// errLate is the fate of an open that is overdue and comes back after all.
+var errLate = errors.New("open is overdue")
+
+// overdue gives up on the oldest wish: the seat stays with the pool.
+func (h *host) overdue(err error) pool.Seat {
+	s, wished := h.oldest()
+	if !wished {
+		h.t.Fatal("no open was asked for")
+	}
+	h.move(s, inOpener, inPool, "Overdue")
+	h.seating.Overdue(s, err)
+	return s
+}
+
+// oldest takes the oldest wish off the list.
+func (h *host) oldest() (s pool.Seat, wished bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.pending) == 0 {
+		return 0, false
+	}
+	s = h.pending[0]
+	h.pending = h.pending[1:]
+	return s, true
+}
+
+// wishes is how many opens are asked for.
+func (h *host) wishes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.pending)
+}
+
+// serve opens whatever is asked for until stop is closed, with the error that fate tells; or late, if that
+// is errLate.
+func (h *host) serve(stop <-chan struct{}, fate func() error) {
+	for {
+		for h.wishes() > 0 {
+			if err := fate(); errors.Is(err, errLate) {
+				if s := h.overdue(err); !h.release(s, true) {
+					h.release(s, false)
+				}
+			} else {
+				h.opened(err)
+			}
+		}
+		select {
+		case <-stop:
+			return
+		case <-h.wish:
+		}
+	}
+}
+
+// ask starts an Acquire on a goroutine of its own.
+func (h *host) ask(ctx context.Context, m pool.Mode) *asker {
+	return asking(func() (pool.Grant, error) { return h.acquire(ctx, m) })
+}
+
+// asker is an Acquire or Replace under way. What it got may be read once it is done.
+type asker struct {
+	answered chan struct{}
+	grant    pool.Grant
+	err      error
+}
+
+func asking(f func() (pool.Grant, error)) *asker {
+	a := &asker{answered: make(chan struct{})}
+	go func() {
+		defer close(a.answered)
+		a.grant, a.err = f()
+	}()
+	return a
+}
+
+func (a *asker) done() bool { return isClosed(a.answered) }
+
+// leave ends one share of a grant, and the tenancy if it was the last.
+func (h *host) leave(g pool.Grant) (last bool) {
+	sharer, ok := h.seating.(pool.Sharer)
+	if ok && !sharer.Leave(g) {
+		return false
+	}
+	if !h.release(g.Seat, true) {
+		h.release(g.Seat, false)
+	}
+	return true
+}
+
+// ready says that the first holder of a grant has checked its resource.
+func (h *host) ready(g pool.Grant) {
+	if sharer, ok := h.seating.(pool.Sharer); ok && !g.Joined {
+		sharer.Ready(g)
+	}
+}

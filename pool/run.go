@@ -1,0 +1,158 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// errand is a call of somebody else's code on a goroutine of its own: only so can the
+// pool go on when the call hangs, panics or calls runtime.Goexit.
+type errand struct {
+	done chan struct{}
+	err  error // valid when done is closed
+}
+
+// send starts f. op names it in the error if it panics.
+func send(op string, f func() error) *errand {
+	e := &errand{done: make(chan struct{})}
+	go func() {
+		e.err = ErrGoexit // unless f comes back
+		defer close(e.done)
+		defer recoverInto(&e.err, op)
+		e.err = f()
+	}()
+	return e
+}
+
+// isolate runs f to its end, and turns a panic or Goexit into an error.
+func isolate(op string, f func() error) error {
+	e := send(op, f)
+	<-e.done
+	return e.err
+}
+
+// inline runs f on this goroutine. Goexit passes through.
+func inline(op string, f func() error) (err error) {
+	defer recoverInto(&err, op)
+	return f()
+}
+
+// within waits for the errand until ctx ends, for at most d, and reports whether it has ended.
+func (e *errand) within(ctx context.Context, d time.Duration) bool {
+	if d == Inline {
+		return e.before(ctx)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-e.done:
+		return true
+	case <-t.C:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// before waits for the errand until ctx ends, and reports whether it has ended.
+func (e *errand) before(ctx context.Context) bool {
+	select {
+	case <-e.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// deadline is the ctx of a call that the pool makes on its own account: it carries parent's values
+// and the bound d, but not parent's end.
+func deadline(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx := context.WithoutCancel(parent)
+	if d == Inline {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// gate lets one at a time through, and nobody any more once what it guards is done. It is
+// a channel because its holder does I/O, and whoever waits for it must be seen to wait.
+type gate struct {
+	turn chan struct{}
+	done chan struct{}
+}
+
+func newGate() gate { return gate{turn: make(chan struct{}, 1), done: make(chan struct{})} }
+
+// once runs f unless it has succeeded before. Others wait meanwhile.
+func (g gate) once(f func() error) error {
+	select {
+	case <-g.done:
+		return nil
+	default:
+	}
+	select {
+	case <-g.done:
+		return nil
+	case g.turn <- struct{}{}:
+	}
+	defer func() { <-g.turn }()
+	select {
+	case <-g.done: // while this one waited for its turn
+		return nil
+	default:
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	close(g.done)
+	return nil
+}
+
+// tally counts what is still alive, so that Shutdown can wait for it.
+type tally struct {
+	mu     sync.Mutex
+	n      int
+	ending bool
+	zero   chan struct{} // closed when n is 0 and the pool is ending
+}
+
+func (t *tally) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
+}
+
+func (t *tally) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n--
+	t.check()
+}
+
+// finish says that nothing will be added once n is 0.
+func (t *tally) finish() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ending = true
+	t.check()
+	return t.zero
+}
+
+func (t *tally) check() {
+	if !t.ending || t.n > 0 {
+		return
+	}
+	select {
+	case <-t.zero:
+	default:
+		close(t.zero)
+	}
+}
+
+// left is how many are still alive.
+func (t *tally) left() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n
+}

@@ -1,0 +1,136 @@
+package pool
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// counts are of things that happen on slow paths only.
+type counts struct {
+	misused, dropped, detached           atomic.Uint64
+	opened, openFailures                 atomic.Uint64
+	pingFailures, resetFailures          atomic.Uint64
+	closeFailures, hookFailures, overdue atomic.Uint64
+	closed                               [len(reasonNames)]atomic.Uint64
+}
+
+// Stats is what a pool is and has done, at one moment.
+type Stats struct {
+	Pool     string
+	Strategy string
+	Limits   Limits
+
+	// Seats by what is in them, counted seat by seat: each seat is in one of Idle, InUse, Opening
+	// and Closing, or empty.
+	Open     int // Idle + InUse + Closing: resources that exist
+	Idle     int
+	InUse    int // leased, or being checked or reset
+	Opening  int
+	Closing  int
+	Overflow int // of those open, how many more than Limits.Keep
+
+	Leases     int    // held now; more than InUse where holders share
+	Waiting    int    // acquirers in line
+	Generation uint64 // how many invalidations there were
+
+	// Totals since the pool was made.
+	Acquired      uint64 // leases begun
+	Opened        uint64
+	OpenFailures  uint64 // calls of Backend.Open or connect hooks that failed
+	Closed        uint64 // all reasons
+	ClosedBy      map[Reason]uint64
+	CloseFailures uint64
+	Overdue       uint64 // closes that did not return within Options.CloseTimeout
+	PingFailures  uint64
+	ResetFailures uint64
+	HookFailures  uint64 // of the hooks whose errors are only logged
+	Detached      uint64
+	Dropped       uint64 // leases that came back because their holder forgot them
+	Misused       uint64 // verbs on leases that had ended, such as a second Release
+
+	Waited   uint64        // acquirers that stood in line
+	WaitTime time.Duration // that they spent there
+	TimedOut uint64        // of these, by deadline or Timeout
+	Canceled uint64        // of these, by ctx
+}
+
+// Stats counts what goes on. Its cost is proportional to the number of seats that were
+// ever used. Counts taken while the pool is busy are of slightly different moments.
+func (p *Pool[T]) Stats() Stats {
+	if p.bubble {
+		p.takeBackDropped()
+	}
+	s := Stats{Pool: p.opts.Name, Strategy: p.strategy.Kind(), Limits: p.limits}
+	c := &p.counts
+	for _, r := range p.seats.all() {
+		switch r.state() {
+		case idle:
+			s.Idle++
+		case checking, leased, returning:
+			s.InUse++
+		case opening:
+			s.Opening++
+		case closing:
+			s.Closing++
+		}
+		leases, acquired := r.countLeases()
+		s.Leases += leases
+		s.Acquired += acquired
+	}
+	s.Open = s.Idle + s.InUse + s.Closing
+	s.Overflow = overflow(p.limits, s.Open)
+	s.Generation = p.epoch.Load() / oneGeneration
+	s.Opened, s.OpenFailures = c.opened.Load(), c.openFailures.Load()
+	s.ClosedBy = make(map[Reason]uint64)
+	for why := range c.closed {
+		if n := c.closed[why].Load(); n > 0 {
+			s.ClosedBy[Reason(why)] = n
+			s.Closed += n
+		}
+	}
+	s.CloseFailures, s.Overdue = c.closeFailures.Load(), c.overdue.Load()
+	s.PingFailures, s.ResetFailures = c.pingFailures.Load(), c.resetFailures.Load()
+	s.HookFailures, s.Detached = c.hookFailures.Load(), c.detached.Load()
+	s.Dropped, s.Misused = c.dropped.Load(), c.misused.Load()
+	n := p.seating.Load()
+	s.Waiting, s.Waited, s.WaitTime = n.Waiting, n.Waited, n.WaitTime
+	s.TimedOut, s.Canceled = n.TimedOut, n.Canceled
+	return s
+}
+
+// countLeases tells how many leases of a seat are held now, and how many ever began.
+func (r *record[T]) countLeases() (held int, begun uint64) {
+	count := func(h *hold[T]) {
+		v := h.word.v.Load()
+		begun += v >> stateBits
+		switch stateOf(v) {
+		case leased:
+			held++
+			begun++
+		case ended: // and the hold is about to be replaced
+			begun++
+		}
+	}
+	if r.pool.sharer == nil {
+		count(r.own.Load())
+		return held, begun
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	begun = r.ended
+	for _, h := range r.holds {
+		count(h)
+	}
+	return held, begun
+}
+
+// String is one line: what it is, and how busy.
+func (s Stats) String() string {
+	of := "of " + fmt.Sprint(s.Limits.Seats)
+	if s.Limits.Seats == Unlimited {
+		of = "of unlimited"
+	}
+	return fmt.Sprintf("%s%s: %d %s in use (%d overflow), %d idle, %d opening, %d closing, %d waiting",
+		prefix(s.Pool), s.Strategy, s.InUse, of, s.Overflow, s.Idle, s.Opening, s.Closing, s.Waiting)
+}

@@ -1,0 +1,193 @@
+package pool
+
+import (
+	"context"
+	"time"
+)
+
+// Seat is a place in a pool, numbered from 0. A seat is empty or holds one
+// open resource, and it outlives the resources that come and go in it.
+type Seat uint32
+
+// Unlimited is said where a number has no bound. It is always said explicitly:
+// zero keeps its plain meaning.
+const Unlimited = -1
+
+// Mode says how an acquirer wants its seat. Modes combine with |.
+type Mode uint8
+
+const (
+	// Wait stands in line until a seat comes free. It is the zero Mode.
+	Wait Mode = 0
+	// NoWait never stands in line for a seat that others hold: it takes an
+	// idle resource, or has one opened if a seat is free for that, or fails
+	// with ErrExhausted.
+	NoWait Mode = 1 << 0
+	// Unique asks for a resource shared with nobody, also from a strategy
+	// that shares one among the holders of a goroutine or scope.
+	Unique Mode = 1 << 1
+	// Again says that the acquirer has got a seat already, but that its check hangs: it stays
+	// with the pool, and the acquirer needs another.
+	Again Mode = 1 << 2
+)
+
+// Grant is a seat lent to an acquirer.
+type Grant struct {
+	Seat Seat
+	// Tenancy tells the grants of a shared seat from those of its earlier
+	// tenancies: it changes with every Release. Exclusive strategies leave it 0.
+	Tenancy uint32
+	// Joined says that the seat already has a holder, so that its resource is
+	// open and checked. Otherwise the receiver owns the seat alone until it
+	// calls Sharer.Ready, or for an exclusive strategy until Release.
+	Joined bool
+	// Waited is how long the acquirer has stood in line for it, all in all. Replace counts on
+	// from there.
+	Waited time.Duration
+}
+
+// Sharing says how many holders a seat may have at once.
+type Sharing uint8
+
+const (
+	// Exclusive: one holder at a time.
+	Exclusive Sharing = iota
+	// Nested: the holders of one owner (a goroutine or a scope) share a seat.
+	// They count as one checkout: it begins with the first holder and ends
+	// with the last.
+	Nested
+	// Common: any number of holders share a seat, each a checkout of its own;
+	// the resource is reset when the last one returns.
+	Common
+)
+
+// Limits is what a seating promises about numbers. Unlimited where unbounded.
+type Limits struct {
+	Seats   int // most resources open at once
+	Keep    int // most resources that stay open while idle
+	Sharing Sharing
+}
+
+// Load is how busy a seating is, counted at one moment.
+type Load struct {
+	Lent    int // seats in the hands of the pool or its holders
+	Idle    int // seats whose resource is open and lent to nobody
+	Opening int // seats whose resource is being opened
+	Waiting int // acquirers in line
+
+	Waited   uint64        // acquirers that stood in line, since the start
+	WaitTime time.Duration // time they spent there, added up when each leaves it
+	TimedOut uint64        // of these, left by deadline or Timeout
+	Canceled uint64        // of these, left because their ctx was canceled
+}
+
+// Strategy says who gets which seat, in what order, who waits, and how many
+// seats there are. It is a plain value, such as strategies.Queue{Size: 5}: it
+// may serve any number of pools, each of which it gives a Seating of its own.
+//
+// A Strategy never sees a resource. That is why it is not generic: it can be
+// chosen by name from a configuration and tested without resources.
+type Strategy interface {
+	// Kind is the strategy's name in configurations, errors and statistics.
+	Kind() string
+	// Start validates the strategy's settings and returns its state for one
+	// pool. The error names the field, its value and the remedy.
+	Start(Host) (Seating, error)
+}
+
+// Host is what a pool does for its seating.
+type Host interface {
+	// Open has the pool open a resource for an empty seat, or a fresh one
+	// for a seat given to Seating.Replace. It returns at once, never calls
+	// back before it has returned, and may be called with locks held. The
+	// pool answers with exactly one call of Seating.Opened or Seating.Overdue.
+	Open(Seat)
+}
+
+// Seating is a strategy at work in one pool. All its methods may be called from
+// any goroutine. Only Acquire and Replace wait, and they hold no lock while they do.
+//
+// A seat is always in exactly one pair of hands: the seating's (idle or empty),
+// the opener's (from Host.Open to Opened or Overdue), or the pool's (from a Grant or a
+// Claim that returned true to a Release that returned true). Whoever has it may
+// change what is in it; nobody else may.
+type Seating interface {
+	// Limits reports the numbers the seating keeps to.
+	Limits() Limits
+
+	// Acquire lends a seat whose resource is open. It serves acquirers in order
+	// of arrival with whatever comes first: a returned resource or a finished
+	// open. It asks Host.Open for resources when seats are free.
+	//
+	// It returns ErrClosed after Close; ErrExhausted under NoWait;
+	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx
+	// ends; or the error of an open that failed while it waited; each inside a
+	// *WaitError if it stood in line. A waiter whose ctx has ended is not
+	// given a seat.
+	Acquire(ctx context.Context, m Mode) (Grant, error)
+
+	// Replace is Acquire for a holder that found the resource in its seat unfit.
+	// The seat goes to Host.Open, which closes what is in it first, and the
+	// caller waits at the head of the line. If the open fails, an idle resource will do. On error
+	// the seat is gone.
+	Replace(ctx context.Context, g Grant, m Mode) (Grant, error)
+
+	// Opened takes over a seat from the opener. With a nil error the seat holds
+	// an open resource, and Opened reports whether the seating took it; if
+	// not, the pool closes the resource and calls Release(s, false). With
+	// an error the seat is empty, the waiter that relied on the open fails with it,
+	// and the next one is served.
+	Opened(s Seat, err error) (taken bool)
+
+	// Overdue says that the open of a seat has not returned in time. The waiter that relied on it
+	// fails with err, and the next one is served. The seat stays with the pool, which
+	// ends with Release, and not with Opened, when the open returns at last.
+	Overdue(s Seat, err error)
+
+	// Release takes a seat back. If open, the seat holds an open
+	// resource, and Release reports whether the seating took it; if not, the
+	// seat stays with the caller, who closes the resource and
+	// then calls Release(s, false), which is always taken.
+	Release(s Seat, open bool) (taken bool)
+
+	// Claim takes an idle seat away for the pool's own care and reports
+	// whether it could. The pool gives it back with Release.
+	Claim(s Seat) bool
+
+	// Load counts what goes on.
+	Load() Load
+
+	// Close wakes every waiter with ErrClosed and refuses from then on to lend or to
+	// take open resources. It does not wait and may be called again.
+	Close()
+}
+
+// Sharer is implemented by the Seating of a strategy whose Sharing is not
+// Exclusive. Every Grant of a tenancy is matched by one Leave; the tenancy ends
+// with Release, which the last to leave calls, or a holder that discards the
+// resource under the others. Grants of an ended tenancy are void.
+type Sharer interface {
+	// Ready says that the first holder's resource has passed its checks:
+	// from now on others may join.
+	Ready(Grant)
+	// Current reports whether the grant's tenancy still goes on.
+	Current(Grant) bool
+	// Leave takes one holder off and reports whether it was the last of the
+	// current tenancy, in which case the caller owns the seat alone and
+	// ends with Release. Leaving an ended tenancy does nothing.
+	Leave(Grant) (last bool)
+	// Drain lets nobody join the grant's tenancy any more: the resource is to be
+	// replaced once its holders have left.
+	Drain(Grant)
+}
+
+// WaitError is what a Seating returns to an acquirer that stood in line in vain.
+type WaitError struct {
+	Waited time.Duration
+	Err    error // ErrTimeout, ErrClosed, the cause of ctx, or an open's error
+}
+
+func (e *WaitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the wait ended.
+func (e *WaitError) Unwrap() error { return e.Err }

@@ -1,0 +1,149 @@
+package strategies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/lidopool/lido/pool"
+)
+
+// Assertion lends its only resource to one holder at a time and fails the second Acquire
+// at once, with the stack of the first. Use it in tests, to show that code
+// never needs two.
+type Assertion struct {
+	// NoStack leaves the holder's stack out, which saves an allocation and about 1 µs per
+	// Acquire.
+	NoStack bool
+}
+
+// Kind is "assertion".
+func (a Assertion) Kind() string { return "assertion" }
+
+// Start implements pool.Strategy.
+func (a Assertion) Start(h pool.Host) (pool.Seating, error) {
+	if err := a.validate(); err != nil {
+		return nil, err
+	}
+	return &asserting{line: newLine(h, pool.Limits{Seats: 1, Keep: 1}, 0), noStack: a.NoStack}, nil
+}
+
+// ErrAlreadyAcquired is what an *AlreadyAcquiredError is, for errors.Is.
+var ErrAlreadyAcquired = errors.New("strategies: resource is already acquired")
+
+// AlreadyAcquiredError fails an Acquire while the resource is out.
+type AlreadyAcquiredError struct {
+	Stack string // where the holder acquired it; empty with NoStack
+}
+
+func (e *AlreadyAcquiredError) Error() string {
+	if e.Stack == "" {
+		return ErrAlreadyAcquired.Error()
+	}
+	return ErrAlreadyAcquired.Error() + " at:\n" + e.Stack
+}
+
+// Is reports whether target is ErrAlreadyAcquired.
+func (e *AlreadyAcquiredError) Is(target error) bool { return target == ErrAlreadyAcquired }
+
+// asserting is a line of one seat in which nobody may stand while another holds it.
+type asserting struct {
+	*line
+	noStack bool
+	holder  atomic.Pointer[trace] // nil: free
+	lent    *trace                // whose the seat is, nil if the pool's; belongs to whoever has the seat
+	spare   atomic.Pointer[trace] // an empty mark to be used again
+}
+
+// trace is where an Acquire was called.
+type trace []uintptr
+
+// Acquire implements pool.Seating.
+func (a *asserting) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
+	mine := a.mark()
+	if m&pool.Again != 0 {
+		// This acquirer is the holder. Its seat comes back when the check has ended, and
+		// then does not touch the mark.
+		a.holder.Store(mine)
+	} else if !a.holder.CompareAndSwap(nil, mine) {
+		e := &AlreadyAcquiredError{}
+		if h := a.holder.Load(); h != nil {
+			e.Stack = h.String()
+		}
+		return pool.Grant{}, e
+	}
+	g, err := a.line.Acquire(ctx, m)
+	if err != nil {
+		a.holder.Store(nil)
+	} else {
+		a.lent = mine
+	}
+	return g, err
+}
+
+// Replace implements pool.Seating.
+func (a *asserting) Replace(ctx context.Context, g pool.Grant, m pool.Mode) (pool.Grant, error) {
+	mine := a.lent
+	a.lent = nil // the opener has the seat now
+	g, err := a.line.Replace(ctx, g, m)
+	if err != nil {
+		a.holder.Store(nil)
+	} else {
+		a.lent = mine
+	}
+	return g, err
+}
+
+// Release implements pool.Seating.
+func (a *asserting) Release(s pool.Seat, open bool) bool {
+	// Before the seat is given on: afterwards the next holder may have it. Nobody's mark is touched
+	// if the pool had the seat for itself.
+	if a.lent != nil {
+		a.holder.CompareAndSwap(a.lent, nil)
+		if a.noStack {
+			a.spare.Store(a.lent)
+		}
+		a.lent = nil
+	}
+	return a.line.Release(s, open)
+}
+
+// mark returns a trace that is unlike that of any other holder.
+func (a *asserting) mark() *trace {
+	if !a.noStack {
+		return newTrace()
+	}
+	if t := a.spare.Swap(nil); t != nil {
+		return t
+	}
+	return new(trace)
+}
+
+func newTrace() *trace {
+	t := make(trace, 32)
+	t = t[:runtime.Callers(2, t)]
+	return &t
+}
+
+// String lists the frames outside Lido's own packages.
+func (t *trace) String() string {
+	var b strings.Builder
+	if len(*t) == 0 {
+		return ""
+	}
+	frames := runtime.CallersFrames(*t)
+	for outside := false; ; {
+		f, more := frames.Next()
+		outside = outside || !strings.HasPrefix(f.Function, "github.com/lidopool/lido/strategies.") &&
+			!strings.HasPrefix(f.Function, "github.com/lidopool/lido/pool.")
+		if outside {
+			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		}
+		if !more {
+			return strings.TrimSuffix(b.String(), "\n")
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package strategies
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lidopool/lido/internal/settings"
+	"github.com/lidopool/lido/pool"
+)
+
+// maxSeats bounds every number of seats that is not unlimited. Arbitrary: far above any
+// sensible pool, low enough to catch a byte count or a port put in the wrong field.
+const maxSeats = 1 << 20
+
+// Each strategy's settings are checked by the table of its kind, so that a Config
+// and a literal obey the same rules.
+
+func (q Queue) validate() error     { return validate(q) }
+func (s Singleton) validate() error { return validate(s) }
+func (n Null) validate() error      { return validate(n) }
+func (s Static) validate() error    { return validate(s) }
+func (a Assertion) validate() error { return validate(a) }
+
+func validate(s pool.Strategy) error {
+	c, _ := ConfigOf(s)
+	return c.Validate()
+}
+
+func checkQueue(c Config) error {
+	if c.Size == 0 && c.MaxOverflow == 0 {
+		return &pool.OptionError{Field: "queue size", Value: 0,
+			Remedy: "with max_overflow 0 too there is no seat; give 1 or more for either"}
+	}
+	return nil
+}
+
+// allOptions are all there are: the union of those of every kind, in the order in
+// which they are written. The ranges are the widest.
+func allOptions() []settings.Field[Config] {
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), orderField(), noStackField()}
+}
+
+func sizeField(min int) settings.Field[Config] {
+	return seatsField("size", min, func(c *Config) *int { return &c.Size })
+}
+
+func overflowField(min int) settings.Field[Config] {
+	return seatsField("max_overflow", min, func(c *Config) *int { return &c.MaxOverflow })
+}
+
+func maxField(min int) settings.Field[Config] {
+	return seatsField("max", min, func(c *Config) *int { return &c.Max })
+}
+
+// seatsField is a number of seats from min up, or unlimited.
+func seatsField(key string, min int, at func(*Config) *int) settings.Field[Config] {
+	want := fmt.Sprintf(`give %d to %d, or "unlimited" (in Go pool.Unlimited)`, min, maxSeats)
+	return settings.Int(key, want, at, min, maxSeats, settings.Word[int]{Text: unlimited, Value: pool.Unlimited})
+}
+
+// timeoutField differs between Go and text where it must: the zero Timeout of a literal
+// leaves the wait to ctx, while "0s" in a text keeps its plain meaning.
+func timeoutField() settings.Field[Config] {
+	return settings.Duration("timeout",
+		`give a duration such as "30s", "0s" not to wait (in Go NoWait), or "unlimited" (in Go 0)`,
+		func(c *Config) *time.Duration { return &c.Timeout },
+		settings.Word[time.Duration]{Text: unlimited, Value: 0},
+		settings.Word[time.Duration]{Text: "0s", Value: NoWait})
+}
+
+func orderField() settings.Field[Config] {
+	return settings.Enum("order", func(c *Config) *Order { return &c.Order },
+		settings.Word[Order]{Text: string(LIFO), Value: LIFO},
+		settings.Word[Order]{Text: string(FIFO), Value: FIFO})
+}
+
+func noStackField() settings.Field[Config] {
+	return settings.Bool("no_stack", func(c *Config) *bool { return &c.NoStack })
+}

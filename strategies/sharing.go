@@ -1,0 +1,499 @@
+package strategies
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lidopool/lido/internal/goid"
+	"github.com/lidopool/lido/pool"
+)
+
+// owner is for whom a seat is held: a goroutine, a scope, one Acquire that shares with nobody,
+// or for the static strategy everybody, the zero owner.
+type owner struct {
+	scope     *pool.Scope
+	goroutine goid.Ref
+	unique    uint64
+}
+
+// sharing is the seating of the strategies that lend one seat to all holders of one owner at
+// once. An owner is bound to its seat until another owner needs it more; a seat in use is
+// never taken from its owner.
+type sharing struct {
+	host    pool.Host
+	limits  pool.Limits
+	timeout time.Duration
+	ownerOf func(ctx context.Context) owner
+
+	mu      sync.Mutex
+	waiting waiters
+	chairs  []*chair
+	bound   map[owner]*chair
+	moment  uint64 // counts the chairs that came to rest
+	uniques uint64 // numbers the owners who share with nobody
+	seated  int    // waiters who have a chair, and wait until they may sit on it
+	// standing counts, by owner, the waiters who have no chair.
+	standing map[owner]int
+	closed   bool
+}
+
+// chair is a seat that may have several holders. Its phases:
+//
+//	vacant ─► opening ─► resting ─► private ─► shared
+//	   ▲         │          ▲        │ ▲ ▲        │
+//	   └─────────┴──────────┼────────┘ │ └────────┘ the last holder leaves
+//	    failed, discarded   └──────────┘
+//
+// A private chair is in the pool's hands: the first holder's checks, the last one's reset, or
+// the pool's own care.
+type chair struct {
+	seat    pool.Seat
+	phase   phase
+	tenancy uint32
+	holders int
+	drained bool // nobody may join
+	owner   owner
+	owned   bool   // owner is bound to it
+	rested  uint64 // when it came to rest: lower is longer ago
+}
+
+type phase uint8
+
+const (
+	vacant phase = iota
+	opening
+	resting
+	private
+	shared
+)
+
+func newSharing(h pool.Host, l pool.Limits, timeout time.Duration, ownerOf func(context.Context) owner) *sharing {
+	return &sharing{host: h, limits: l, timeout: timeout, ownerOf: ownerOf, bound: make(map[owner]*chair), standing: make(map[owner]int)}
+}
+
+// Limits implements pool.Seating.
+func (s *sharing) Limits() pool.Limits { return s.limits }
+
+// Acquire implements pool.Seating.
+func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
+	var me owner
+	if m&pool.Unique == 0 {
+		me = s.ownerOf(ctx)
+	} else if s.limits.Sharing == pool.Common {
+		return pool.Grant{}, pool.ErrUnshareable
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return pool.Grant{}, pool.ErrClosed
+	}
+	if m&pool.Unique != 0 {
+		s.uniques++
+		me.unique = s.uniques
+	}
+	if c := s.bound[me]; c != nil {
+		if g, ok := c.lend(); ok {
+			s.mu.Unlock()
+			return g, nil
+		}
+	}
+	if (m&pool.NoWait != 0 || s.timeout == NoWait) && !s.soon(me) {
+		s.mu.Unlock()
+		return pool.Grant{}, pool.ErrExhausted
+	}
+	w := s.waiting.newWaiter(ctx, 0)
+	w.owner = me
+	s.waiting.pushBack(w)
+	// Nobody else's chances have changed. Without a chair of its own, a newcomer comes
+	// after those who have none either.
+	if w.chair = s.bound[me]; w.chair != nil {
+		s.seated++
+	} else {
+		s.standing[me]++
+		if s.waiting.n-s.seated == 1 {
+			s.seat(w)
+		}
+	}
+	if w.chair != nil {
+		s.attend(w)
+	}
+	s.mu.Unlock()
+	return s.wait(w)
+}
+
+// Replace implements pool.Seating.
+func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Grant, error) {
+	s.mu.Lock()
+	c := s.chairs[g.Seat]
+	c.endTenancy(opening)
+	s.host.Open(g.Seat)
+	if s.closed {
+		s.mu.Unlock()
+		return pool.Grant{}, pool.ErrClosed
+	}
+	w := s.waiting.newWaiter(ctx, g.Waited)
+	w.owner, w.chair = c.owner, c
+	s.waiting.pushFront(w)
+	s.seated++
+	s.mu.Unlock()
+	return s.wait(w)
+}
+
+func (s *sharing) wait(w *waiter) (pool.Grant, error) {
+	end := w.await(s.timeout)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if end != nil {
+		if w.queued {
+			s.leaveLine(w)
+			w.err = end
+		} else {
+			<-w.ready // served in the same moment: that counts
+		}
+	}
+	return s.waiting.account(w, end)
+}
+
+// Opened implements pool.Seating.
+func (s *sharing) Opened(seat pool.Seat, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chairs[seat]
+	if err == nil {
+		return s.rest(c)
+	}
+	c.phase = vacant
+	s.failed(c, err)
+	return true
+}
+
+// Overdue implements pool.Seating.
+func (s *sharing) Overdue(seat pool.Seat, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chairs[seat]
+	c.phase = private
+	s.failed(c, err)
+}
+
+// failed goes on after an open without a resource: all who relied on it fail too, since they wanted
+// one and the same resource. The caller holds mu.
+func (s *sharing) failed(c *chair, err error) {
+	s.eachAt(c, func(w *waiter) { s.give(w, pool.Grant{}, err) })
+	s.unbind(c)
+	s.serve()
+}
+
+// eachAt calls f with every waiter for a chair; f may take it out of the line. The caller holds mu.
+func (s *sharing) eachAt(c *chair, f func(*waiter)) {
+	for w := s.waiting.head; w != nil && s.seated > 0; {
+		next := w.next
+		if w.chair == c {
+			f(w)
+		}
+		w = next
+	}
+}
+
+// Release implements pool.Seating.
+func (s *sharing) Release(seat pool.Seat, open bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chairs[seat]
+	if open {
+		return s.rest(c)
+	}
+	c.endTenancy(vacant)
+	s.unbind(c)
+	s.serve()
+	return true
+}
+
+// rest lets an open chair rest until somebody wants it. The caller holds mu.
+func (s *sharing) rest(c *chair) bool {
+	if s.closed {
+		c.phase = private
+		return false
+	}
+	c.endTenancy(resting)
+	s.moment++
+	c.rested = s.moment
+	s.serve()
+	return true
+}
+
+func (c *chair) endTenancy(to phase) {
+	c.phase, c.holders, c.drained = to, 0, false
+	c.tenancy++
+}
+
+// Ready implements pool.Sharer.
+func (s *sharing) Ready(g pool.Grant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.chairs[g.Seat]; c.tenancy == g.Tenancy && c.phase == private {
+		c.phase = shared
+		s.serve()
+	}
+}
+
+// Current implements pool.Sharer.
+func (s *sharing) Current(g pool.Grant) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chairs[g.Seat].tenancy == g.Tenancy
+}
+
+// Leave implements pool.Sharer.
+func (s *sharing) Leave(g pool.Grant) (last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chairs[g.Seat]
+	if c.tenancy != g.Tenancy {
+		return false
+	}
+	c.holders--
+	if c.holders > 0 {
+		return false
+	}
+	c.phase = private
+	return true
+}
+
+// Drain implements pool.Sharer.
+func (s *sharing) Drain(g pool.Grant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.chairs[g.Seat]; c.tenancy == g.Tenancy {
+		c.drained = true
+	}
+}
+
+// Claim implements pool.Seating.
+func (s *sharing) Claim(seat pool.Seat) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(seat) >= len(s.chairs) || s.chairs[seat].phase != resting {
+		return false
+	}
+	s.chairs[seat].phase = private
+	return true
+}
+
+// Load implements pool.Seating. It costs a look at every seat.
+func (s *sharing) Load() pool.Load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var n pool.Load
+	for _, c := range s.chairs {
+		switch c.phase {
+		case opening:
+			n.Opening++
+		case resting:
+			n.Idle++
+		case private, shared:
+			n.Lent++
+		}
+	}
+	return s.waiting.load(n)
+}
+
+// Close implements pool.Seating.
+func (s *sharing) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.waiting.serveAll(pool.ErrClosed)
+}
+
+// lend gives the chair to one more holder, if it is in a phase for that.
+func (c *chair) lend() (pool.Grant, bool) {
+	g := pool.Grant{Seat: c.seat, Tenancy: c.tenancy}
+	switch {
+	case c.phase == resting:
+		c.phase = private
+	case c.phase == shared && !c.drained:
+		g.Joined = true
+	default:
+		return pool.Grant{}, false
+	}
+	c.holders++
+	return g, true
+}
+
+// serve gives the waiters, in order of arrival, what there is for them. The caller holds mu,
+// as for all below. It looks at those who have a chair, and at those who have none until one of them
+// can get none.
+func (s *sharing) serve() {
+	full := false
+	seated := s.seated // still to be met
+	for w := s.waiting.head; w != nil && (!full || seated > 0); {
+		next := w.next
+		had := w.chair != nil
+		if had {
+			seated--
+		}
+		switch {
+		case w.ctx.Err() != nil:
+			s.give(w, pool.Grant{}, context.Cause(w.ctx))
+		case had:
+			s.attend(w)
+		case full:
+		case s.seat(w):
+			s.attend(w)
+			seated = s.seated // some behind may have got the chair too, or lost it
+		default:
+			full = true
+		}
+		w = next
+	}
+}
+
+// seat gives a chair to a waiter who has none, if one can be had, and to all others of its
+// owner: they share it, wherever they stand.
+func (s *sharing) seat(w *waiter) bool {
+	c := s.pick()
+	if c == nil {
+		return false
+	}
+	s.unbind(c)
+	c.owner, c.owned = w.owner, true
+	s.bound[w.owner] = c
+	for n := s.standing[c.owner]; n > 0; w = w.next { // they all stand behind w
+		if w.chair == nil && w.owner == c.owner {
+			w.chair = c
+			s.seated++
+			n--
+		}
+	}
+	delete(s.standing, c.owner)
+	return true
+}
+
+// attend does for a waiter who has a chair what can be done now.
+func (s *sharing) attend(w *waiter) {
+	c := w.chair
+	if c.phase == vacant {
+		c.phase = opening
+		s.host.Open(c.seat)
+	} else if g, ok := c.lend(); ok {
+		s.give(w, g, nil)
+	}
+}
+
+// give takes a waiter out of the line with what it gets.
+func (s *sharing) give(w *waiter, g pool.Grant, err error) {
+	if w.chair != nil {
+		s.seated--
+	} else {
+		s.stood(w.owner)
+	}
+	s.waiting.serve(w, g, err)
+}
+
+// stood forgets a waiter that had no chair.
+func (s *sharing) stood(o owner) {
+	if s.standing[o]--; s.standing[o] == 0 {
+		delete(s.standing, o)
+	}
+}
+
+// leaveLine takes a waiter out of the line that gives up.
+func (s *sharing) leaveLine(w *waiter) {
+	if w.chair != nil {
+		s.seated--
+	} else {
+		s.stood(w.owner)
+	}
+	s.waiting.remove(w)
+}
+
+// unbind takes a chair from its owner, and from those who wait for it.
+func (s *sharing) unbind(c *chair) {
+	if !c.owned {
+		return
+	}
+	delete(s.bound, c.owner)
+	c.owner, c.owned = owner{}, false
+	s.eachAt(c, func(w *waiter) {
+		w.chair = nil
+		s.seated--
+		s.standing[w.owner]++
+	})
+}
+
+// pick chooses a chair for an owner who has none: an open one whose owner has ended, else an
+// empty or a new one, else the one that has rested longest under a living owner.
+func (s *sharing) pick() *chair {
+	var longest, empty *chair
+	var unsure []*chair
+	for _, c := range s.chairs {
+		switch c.phase {
+		case vacant:
+			empty = c
+		case resting:
+			ended, known := c.ownerEnded()
+			if ended && known {
+				return c
+			}
+			if !known {
+				unsure = append(unsure, c)
+			}
+			if longest == nil || c.rested < longest.rested {
+				longest = c
+			}
+		}
+	}
+	if c := firstEnded(unsure); c != nil {
+		return c
+	}
+	if empty != nil {
+		return empty
+	}
+	if s.limits.Seats == pool.Unlimited || len(s.chairs) < s.limits.Seats {
+		c := &chair{seat: pool.Seat(len(s.chairs))}
+		s.chairs = append(s.chairs, c)
+		return c
+	}
+	return longest
+}
+
+// ownerEnded reports whether nobody can come for the chair any more, and whether that could
+// be told cheaply.
+func (c *chair) ownerEnded() (ended, known bool) {
+	switch {
+	case !c.owned || c.owner.unique != 0:
+		return true, true
+	case c.owner.scope != nil:
+		return c.owner.scope.Ended(), true
+	}
+	alive, known := c.owner.goroutine.Alive()
+	return !alive, known
+}
+
+// firstEnded looks for a chair whose goroutine has ended where only a listing of all goroutines
+// can tell.
+func firstEnded(chairs []*chair) *chair {
+	refs := make([]goid.Ref, len(chairs))
+	for i, c := range chairs {
+		refs[i] = c.owner.goroutine
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	for i, alive := range goid.Live(refs) {
+		if !alive {
+			return chairs[i]
+		}
+	}
+	return nil
+}
+
+// soon reports whether an acquirer would be served without waiting for a holder.
+func (s *sharing) soon(o owner) bool {
+	if c := s.bound[o]; c != nil {
+		return c.phase != shared
+	}
+	return s.pick() != nil // then nobody waits for a chair, or they would have it
+}
