@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -19,6 +20,7 @@ type Detached[T any] struct {
 // now. The error is ErrReleased, or ErrUnshareable if others hold the resource too.
 func (l Lease[T]) Detach() (*Detached[T], error) {
 	h := l.hold
+	defer runtime.KeepAlive(l.guard)
 	if h == nil {
 		return nil, ErrReleased
 	}

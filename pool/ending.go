@@ -63,16 +63,15 @@ func (p *Pool[T]) Close() error {
 // shut stops the lending and closes what is idle. The channel is closed when every seat is
 // empty.
 func (p *Pool[T]) shut() <-chan struct{} {
-	if !p.closed.Swap(true) {
+	p.shutting.Do(func() {
+		p.closed.Store(true)
 		p.epoch.Add(oneDisposal) // returns look: this makes none of them plain
 		p.seating.Close()
 		p.end(ErrClosed)
-		p.logInfo("pool closed", nil, "status", p.Stats())
-	}
-	p.takeBackDropped()
-	p.eachIdle(func(r *record[T]) {
-		go p.vacate(context.Background(), r, ReasonDisposed, nil)
+		p.logStatus("pool closed")
 	})
+	p.takeBackDropped()
+	p.eachIdle(func(r *record[T]) { go p.sweep(r) })
 	return p.live.finish()
 }
 

@@ -202,8 +202,8 @@ func reasons(ctx context.Context, err error) (also []error) {
 	if errors.Is(err, ErrTimeout) {
 		return []error{context.DeadlineExceeded}
 	}
-	if ctx.Err() == nil {
-		return nil
+	if ctx.Err() == nil || err != ctx.Err() && err != context.Cause(ctx) {
+		return nil // ctx has nothing to do with it
 	}
 	also = append(also, ctx.Err())
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

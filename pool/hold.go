@@ -130,7 +130,7 @@ func (h *hold[T]) end(v uint64) bool {
 	if !h.word.v.CompareAndSwap(v, with(v, ended)) {
 		return false
 	}
-	fresh := &hold[T]{rec: r, res: h.res}
+	fresh := &hold[T]{rec: r}
 	fresh.word.v.Store(with(v+oneLease, returning))
 	r.own.Store(fresh)
 	return true

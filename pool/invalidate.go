@@ -45,20 +45,15 @@ func (p *Pool[T]) Dispose() {
 		}
 	}
 	var closes sync.WaitGroup
-	p.eachIdle(func(r *record[T]) {
-		if !p.disposed(r.res) && p.seating.Release(r.seat, true) {
-			return // it was opened after the disposal
-		}
-		closes.Go(func() { p.vacate(context.Background(), r, ReasonDisposed, nil) })
-	})
+	p.eachIdle(func(r *record[T]) { closes.Go(func() { p.sweep(r) }) })
 	closes.Wait()
-	p.logInfo("pool disposed", nil, "status", p.Stats())
+	p.logStatus("pool disposed")
 }
 
-// eachIdle takes every seat that is idle now and gives it to f.
+// eachIdle calls f for every seat that looks idle now.
 func (p *Pool[T]) eachIdle(f func(r *record[T])) {
 	for _, r := range p.seats.all() {
-		if r.state() == idle && p.seating.Claim(r.seat) {
+		if r.state() == idle {
 			f(r)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 // Lease is the right to use a resource, from Acquire to its end by Release, Discard
@@ -109,6 +110,7 @@ func (l Lease[T]) misuse(verb string) error {
 // find their leases invalidated. cause is told to the hooks and the log; it may be nil.
 func (l Lease[T]) Discard(cause error) error {
 	h := l.hold
+	defer runtime.KeepAlive(l.guard) // lest it be taken for dropped on its last mention
 	if h == nil || !h.end(l.word) {
 		return l.misuse("Discard")
 	}
@@ -121,6 +123,7 @@ func (l Lease[T]) Discard(cause error) error {
 // the log; it may be nil.
 func (l Lease[T]) Retire(cause error) error {
 	h := l.hold
+	defer runtime.KeepAlive(l.guard)
 	if h == nil || h.word.v.Load() != l.word {
 		return l.misuse("Retire")
 	}
@@ -143,6 +146,7 @@ func (l Lease[T]) Fail(err error) error {
 
 func (l Lease[T]) fail(f Fault, err error) {
 	h := l.hold
+	defer runtime.KeepAlive(l.guard)
 	if !h.end(l.word) {
 		return
 	}

@@ -24,6 +24,12 @@ func (p *Pool[T]) logError(msg string, res *resource[T], args ...any) {
 	p.logAt(slog.LevelError, msg, res, args)
 }
 
+func (p *Pool[T]) logStatus(msg string) {
+	if p.log != nil { // or nobody needs the seats counted
+		p.logInfo(msg, nil, "status", p.Stats())
+	}
+}
+
 func (p *Pool[T]) logAt(level slog.Level, msg string, res *resource[T], args []any) {
 	if p.log == nil {
 		return

@@ -172,3 +172,47 @@ func TestLoggerMayUseThePool(t *testing.T) {
 		})
 	}
 }
+
+// explosive is a slog.Handler that panics once, at a message.
+type explosive struct {
+	logged
+	at   string
+	done bool
+}
+
+func (e *explosive) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == e.at && !e.done {
+		e.done = true
+		panic("logger")
+	}
+	return nil
+}
+
+func TestLoggerThatPanicsLosesNoSeat(t *testing.T) {
+	for _, message := range []string{"opened", "checked out", "returned", "soft invalidation", "ping failed", "reset failed", "closing"} {
+		t.Run(message, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := pooltest.NewFake()
+				h := &explosive{at: message}
+				p := open(t, f, one, pool.Options{Logger: slog.New(h), Ping: true})
+				for n := range 3 {
+					func() {
+						defer func() { _ = recover() }() // whether the caller sees the panic is not promised
+						l, err := p.Acquire(after(t, time.Minute))
+						if err != nil {
+							t.Errorf("Acquire %d: %v; a logger may lose no seat", n, err)
+							return
+						}
+						defer l.Release()
+						_ = l.Retire(nil)
+						if n == 0 {
+							f.Next(pooltest.Reset, pooltest.Fail(errTest))
+							f.Next(pooltest.Ping, pooltest.Fail(errTest))
+						}
+					}()
+					time.Sleep(time.Second)
+				}
+			})
+		})
+	}
+}

@@ -167,7 +167,7 @@ func (p *Pool[T]) openOnce(r *record[T]) (*resource[T], error) {
 // connected runs the connect hooks.
 func (p *Pool[T]) connected(ctx context.Context, r *record[T], res *resource[T]) error {
 	if len(p.on[onFirstConnect]) > 0 {
-		err := p.first.once(func() error {
+		err := p.first.once(ctx, func() error {
 			return isolate("first_connect hook", func() error { return p.on.fire(ctx, onFirstConnect, p.event(r, res)) })
 		})
 		if err != nil {

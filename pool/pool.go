@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -47,6 +48,8 @@ type Pool[T any] struct {
 	life   context.Context
 	end    context.CancelCauseFunc
 	closed atomic.Bool
+
+	shutting sync.Once
 }
 
 const (

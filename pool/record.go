@@ -147,6 +147,9 @@ func (r *record[T]) put(res *resource[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res = res
+	if res == nil {
+		r.own.Load().res = nil // or it would keep a closed resource from the garbage collector
+	}
 }
 
 func (r *record[T]) state() state {

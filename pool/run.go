@@ -84,8 +84,8 @@ type gate struct {
 
 func newGate() gate { return gate{turn: make(chan struct{}, 1), done: make(chan struct{})} }
 
-// once runs f unless it has succeeded before. Others wait meanwhile.
-func (g gate) once(f func() error) error {
+// once runs f unless it has succeeded before. Others wait meanwhile, until their ctx ends.
+func (g gate) once(ctx context.Context, f func() error) error {
 	select {
 	case <-g.done:
 		return nil
@@ -95,6 +95,8 @@ func (g gate) once(f func() error) error {
 	case <-g.done:
 		return nil
 	case g.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	defer func() { <-g.turn }()
 	select {

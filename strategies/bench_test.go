@@ -37,6 +37,16 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
+// BenchmarkAssertionStack: one op is BenchmarkCycle's, with the holder's stack taken.
+func BenchmarkAssertionStack(b *testing.B) {
+	p := plain(b, strategies.Assertion{})
+	cycle(b, p)
+	b.ReportAllocs()
+	for b.Loop() {
+		cycle(b, p)
+	}
+}
+
 // BenchmarkContended: one op is an Acquire and a Release by one of 8 goroutines for each core, on two seats, so
 // that nearly every Acquire stands in line; static shares instead, and assertion is left out: it
 // refuses.

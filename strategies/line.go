@@ -97,15 +97,7 @@ func (l *line) wait(w *waiter) (pool.Grant, error) {
 	end := w.await(l.timeout)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if end != nil {
-		if w.queued {
-			l.waiting.remove(w)
-			w.err = end
-		} else {
-			<-w.ready // served in the same moment: that counts
-		}
-	}
-	return l.waiting.account(w, end)
+	return l.waiting.finish(w, end, l.waiting.remove)
 }
 
 // Opened implements pool.Seating.

@@ -144,15 +144,7 @@ func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 	end := w.await(s.timeout)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if end != nil {
-		if w.queued {
-			s.leaveLine(w)
-			w.err = end
-		} else {
-			<-w.ready // served in the same moment: that counts
-		}
-	}
-	return s.waiting.account(w, end)
+	return s.waiting.finish(w, end, s.leaveLine)
 }
 
 // Opened implements pool.Seating.

@@ -119,6 +119,20 @@ func (l *waiters) serveAll(err error) {
 	}
 }
 
+// finish ends the wait of w: end is what await returned, and leave takes w out of the line. The
+// caller has the lock of the seating.
+func (l *waiters) finish(w *waiter, end error, leave func(*waiter)) (pool.Grant, error) {
+	switch {
+	case end == nil:
+	case w.queued:
+		leave(w)
+		w.err = end
+	default:
+		<-w.ready // served in the same moment: that counts
+	}
+	return l.account(w, end)
+}
+
 // account closes the books on a waiter that has left the line. It may be
 // used again afterwards.
 func (l *waiters) account(w *waiter, end error) (pool.Grant, error) {

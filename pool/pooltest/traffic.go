@@ -15,7 +15,7 @@ import (
 
 // StressStrategy drives pools with the strategy for about as long as d: many goroutines that
 // do everything a lease and a pool can do, at random, while opens, resets and closes fail,
-// panic and exit; half of the pools are closed in the middle of it. Whatever happens, a
+// panic and exit; most of the pools are short-lived and closed in the middle of it. Whatever happens, a
 // resource has one owner (one of its kind, if the strategy shares), none is used after its close, each
 // is closed exactly once, and no seat is lost.
 //
@@ -24,14 +24,17 @@ import (
 func StressStrategy(t *testing.T, d time.Duration, newStrategy func() pool.Strategy, traits ...Trait) {
 	t.Helper()
 	nature := natureOf(t, newStrategy(), traits)
+	pools := 0
+	defer func() { t.Logf("%d pools", pools) }()
 	for start, i := time.Now(), 0; i < 10 || time.Since(start) < d; i++ {
+		pools++
 		tr := newTraffic(&kit{T: t, nature: nature, newStrategy: newStrategy, start: time.Now()})
-		tr.detaching = i%4 < 2
-		if i%2 == 0 {
+		tr.detaching = i%8 < 4
+		if i%4 == 0 {
 			tr.rounds(8, 200)
 			tr.finish()
 		} else {
-			tr.closeDuring(8, 200)
+			tr.closeDuring(8, 50)
 		}
 		if t.Failed() {
 			t.Fatalf("failed in pool %d", i+1)
