@@ -46,7 +46,7 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 			return Lease[T]{}, why
 		case dead, away:
 			if v == away && ctx.Err() != nil {
-				return Lease[T]{}, p.refusal(ctx, context.Cause(ctx))
+				return Lease[T]{}, p.refusedWhileChecking(ctx)
 			}
 			if tries == p.opts.Attempts {
 				if v == dead && !g.Joined {
@@ -83,7 +83,20 @@ func (p *Pool[T]) replace(ctx context.Context, r *record[T], g Grant, m Mode) (G
 
 // examine checks the resource in a seat that the caller has. Unless the verdict is failed or away, the
 // caller has the seat still.
-func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration) (verdict, error) {
+func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration) (v verdict, err error) {
+	returned := false
+	defer func() {
+		if !returned { // Goexit goes on through here; the seat must not go with it
+			p.vacate(ctx, r, ReasonInvalid, ErrGoexit)
+		}
+	}()
+	v, err = p.check(ctx, r, start)
+	returned = true
+	return v, err
+}
+
+// check is examine, but for callbacks that call Goexit.
+func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) (verdict, error) {
 	if r.state() != checking {
 		r.move(checking)
 	}
@@ -109,19 +122,12 @@ func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration
 	return fit, nil
 }
 
-// checkedOut runs the checkout hooks, for examine.
+// checkedOut runs the checkout hooks.
 func (p *Pool[T]) checkedOut(ctx context.Context, r *record[T]) (verdict, error) {
 	if len(p.on[onCheckout]) == 0 {
 		return fit, nil
 	}
-	returned := false
-	defer func() {
-		if !returned { // Goexit goes on through here; the seat must not go with it
-			p.vacate(ctx, r, ReasonInvalid, ErrGoexit)
-		}
-	}()
 	err := p.on.fire(ctx, onCheckout, p.event(r, r.res))
-	returned = true
 	if err == nil {
 		return fit, nil
 	}
@@ -169,7 +175,7 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 	pctx, cancel := deadline(ctx, p.opts.PingTimeout)
 	call := func() error { return p.backend.Ping(pctx, r.res.value) }
 	if p.opts.PingTimeout == Inline {
-		return p.pinged(r, isolate("Backend.Ping", call))
+		return p.pinged(r, inline("Backend.Ping", call))
 	}
 	e := send("Backend.Ping", call)
 	select {
@@ -307,9 +313,10 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 	if fault == AllDead {
 		p.invalidateEpoch(res.epoch, err)
 	}
-	_ = l.Discard(err)
-	if fault != Sound {
-		return l, dead, err
+	if fault == Sound {
+		_ = l.ReleaseClean() // others hold it too: what displeased this one is not theirs
+		return l, failed, err
 	}
-	return l, failed, err
+	_ = l.Discard(err)
+	return l, dead, err
 }

@@ -276,6 +276,7 @@ func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
 		{"queue that ignores drops", one, pool.Options{NoReset: true, Dropped: pool.IgnoreDropped}},
 		{"queue with MaxAge", one, pool.Options{NoReset: true, MaxAge: time.Hour}},
 		{"queue with stacks", one, pool.Options{NoReset: true, Stacks: true}},
+		{"queue with an inline reset", one, pool.Options{ResetTimeout: pool.Inline}},
 		{"static", strategies.Static{}, pool.Options{NoReset: true}},
 		{"singleton", strategies.Singleton{Size: 1}, pool.Options{NoReset: true}},
 		{"assertion without stacks", strategies.Assertion{NoStack: true}, pool.Options{NoReset: true}},

@@ -47,6 +47,7 @@ type AcquireError struct {
 	Pool     string
 	Err      error         // the reason
 	Waited   time.Duration // time spent in line
+	Checking bool          // it was not the wait that ended, but the ping of a resource
 	Limits   Limits
 	Load     Load
 	LastOpen error // the newest error of an open, if it is newer than the newest success
@@ -62,6 +63,8 @@ func (e *AcquireError) Error() string {
 	case errors.As(e.Err, &open):
 		b.WriteString(open.message())
 		return b.String()
+	case e.Checking:
+		b.WriteString("acquire ended while a resource was pinged")
 	case e.Timeout():
 		fmt.Fprintf(&b, "acquire timed out after %v waiting", e.Waited)
 	case errors.Is(e.Err, ErrClosed):

@@ -142,24 +142,29 @@ func (p *Pool[T]) cleanUp(r *record[T], clean bool) (late *errand, err error) {
 		}
 	}
 	if p.do.reset && !clean {
-		call := func() error { return p.backend.Reset(ctx, res.value) }
 		if p.opts.ResetTimeout == Inline {
-			err = inline("Backend.Reset", call)
+			err = inline("Backend.Reset", func() error { return p.backend.Reset(ctx, res.value) })
 		} else {
-			e := send("Backend.Reset", call)
-			if !e.before(ctx) {
-				return e, nil
-			}
-			err = e.err
+			late, err = p.sendReset(ctx, res)
 		}
-		if err != nil {
-			return nil, err
+		if late != nil || err != nil {
+			return late, err
 		}
 	}
 	if err := p.runOnReturn(ctx, res); err != nil {
 		return nil, err
 	}
 	return nil, p.on.fire(ctx, onCheckin, p.event(r, res))
+}
+
+// sendReset calls Backend.Reset on a goroutine of its own, and hands it back if it does not return before
+// ctx ends.
+func (p *Pool[T]) sendReset(ctx context.Context, res *resource[T]) (late *errand, err error) {
+	e := send("Backend.Reset", func() error { return p.backend.Reset(ctx, res.value) })
+	if !e.before(ctx) {
+		return e, nil
+	}
+	return nil, e.err
 }
 
 // runOnReturn calls what Lease.OnReturn was given, the last first.

@@ -30,7 +30,7 @@ type Hooks[T any] struct {
 	// Checkout runs at each Acquire, last of all. ErrDisconnected
 	// or ErrInvalidatePool, or an error that the backend classifies as Dead or AllDead,
 	// replaces the resource and tries again, up to Options.Attempts.
-	// Any other error discards the resource and fails the Acquire.
+	// Any other error discards the resource, unless others hold it too, and fails the Acquire.
 	Checkout Hook[T]
 	// Reset runs at each return, before Backend.Reset; for a detached resource,
 	// before it is closed (Event.Detached). An error discards the resource.

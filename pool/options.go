@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Inline, given as a timeout, says that the call does no I/O and cannot hang:
-// it runs on the caller's goroutine, without a deadline. A bounded call
-// runs on a goroutine of its own (about 1 µs), since a bound that the callee
-// could ignore would be none.
+// Inline, given as a timeout, says that the call does no I/O and cannot hang: it
+// has no deadline, and Ping and Reset run on the goroutine that acquires or
+// releases. A bounded call runs on a goroutine of its own (about 1 µs), since a
+// bound that the callee could ignore would be none.
 const Inline time.Duration = -1
 
 // Dropped says what becomes of a lease that its holder forgot to

@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -178,6 +177,12 @@ func (p *Pool[T]) refusal(ctx context.Context, err error) error {
 	return e
 }
 
+func (p *Pool[T]) refusedWhileChecking(ctx context.Context) error {
+	e := p.refusal(ctx, context.Cause(ctx)).(*AcquireError)
+	e.Checking = true
+	return e
+}
+
 // Do lends a resource to f and gives it back whatever f does: it cannot be leaked. An
 // error from f that Backend.Classify takes for Dead or AllDead discards the resource, and so
 // does a panic or runtime.Goexit in f, which goes on. The result is f's error, or
@@ -275,5 +280,3 @@ func (p *Pool[T]) event(r *record[T], res *resource[T]) Event[T] {
 	}
 	return e
 }
-
-func (r *record[T]) String() string { return fmt.Sprintf("seat %d (%v)", r.seat, r.state()) }

@@ -68,11 +68,13 @@ func (e *errand) before(ctx context.Context) bool {
 // deadline is the ctx of a call that the pool makes on its own account: it carries parent's values
 // and the bound d, but not parent's end.
 func deadline(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx := context.WithoutCancel(parent)
-	if d == Inline {
-		return ctx, func() {}
+	if parent != context.Background() {
+		parent = context.WithoutCancel(parent)
 	}
-	return context.WithTimeout(ctx, d)
+	if d == Inline {
+		return parent, func() {}
+	}
+	return context.WithTimeout(parent, d)
 }
 
 // gate lets one at a time through, and nobody any more once what it guards is done. It is

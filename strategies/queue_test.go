@@ -143,7 +143,7 @@ func TestQueueTimeoutIsExactAndTellsTheLoad(t *testing.T) {
 		if a.done() {
 			r.Fatalf("answered after %v, want the Timeout of 30 s to the nanosecond", a.at)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !a.done() || a.at != 30*time.Second {
 			r.Fatalf("answered: %t, after %v; want 30 s exactly", a.done(), a.at)

@@ -59,7 +59,8 @@ func (c *Conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, err
 	if opts.ReadOnly {
 		return nil, errors.New("sqldriver: transaction is read-only: the driver does not know read-only transactions")
 	}
-	t, err := c.raw.Begin() //nolint:staticcheck // deprecated for drivers to rely on; their callers must still know it
+	//lint:ignore SA1019 deprecated for drivers to rely on; their callers must still know it
+	t, err := c.raw.Begin()
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +133,8 @@ func exec(ctx context.Context, c driver.Conn, text string) error {
 	if e, ok := s.(driver.StmtExecContext); ok {
 		_, err = e.ExecContext(ctx, nil)
 	} else {
-		_, err = s.Exec(nil) //nolint:staticcheck // see begin
+		//lint:ignore SA1019 see begin
+		_, err = s.Exec(nil)
 	}
 	return errors.Join(err, s.Close())
 }

@@ -32,7 +32,7 @@ func (c bare) Begin() (driver.Tx, error) {
 	if err := c.note("begin"); err != nil {
 		return nil, err
 	}
-	return fakeTx{c.journal}, nil
+	return fakeTx(c), nil
 }
 func (c bare) Close() error { return c.note("close") }
 

@@ -76,7 +76,8 @@ func newCrowd(n int) (crowd []goid.Ref, end func()) {
 		quit = make(chan struct{})
 		ways = []func(){
 			func() { <-quit },
-			func() { mu.Lock(); mu.Unlock() }, //nolint:staticcheck // waits until end unlocks it
+			//lint:ignore SA2001 waits until end unlocks it
+			func() { mu.Lock(); mu.Unlock() },
 			func() {
 				select {
 				case <-quit:
