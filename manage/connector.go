@@ -1,0 +1,132 @@
+package manage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"sync/atomic"
+)
+
+// OpenDB returns an *sql.DB whose connections come from the pool for dsn, which is made
+// if there is none. It opens no connection. The DB keeps none itself: do not
+// call its SetMaxOpenConns, SetMaxIdleConns, SetConnMaxLifetime or SetConnMaxIdleTime, which can
+// only get in the way.
+//
+// It is the caller's to close. Once all the DBs of a pool are closed, and no Connect has used it,
+// the manager disposes of the pool.
+func (m *Manager) OpenDB(name, dsn string) (*sql.DB, error) {
+	c, err := m.connector(name, dsn)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxIdleConns(-1)
+	return db, nil
+}
+
+// Driver returns a driver to be given to sql.Register, under any name that is free, so that
+// code which knows only sql.Open is pooled by the manager. An unknown name is an error
+// of sql.Open.
+func (m *Manager) Driver(name string) driver.Driver { return &managedDriver{m, name} }
+
+// managedDriver is a registered backend in the terms of database/sql/driver.
+type managedDriver struct {
+	manager *Manager
+	name    string
+}
+
+var _ driver.DriverContext = (*managedDriver)(nil)
+
+// Open leases one connection; database/sql does not call it.
+func (d *managedDriver) Open(dsn string) (driver.Conn, error) {
+	c, err := d.manager.connector(d.name, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return c.Connect(context.Background())
+}
+
+// OpenConnector implements driver.DriverContext.
+func (d *managedDriver) OpenConnector(dsn string) (driver.Connector, error) {
+	c, err := d.manager.connector(d.name, dsn)
+	if err != nil {
+		return nil, err // not a nil *connector in an interface
+	}
+	return c, nil
+}
+
+func (d *managedDriver) String() string { return "manage.Driver(" + d.name + ")" }
+
+// connector leases connections for an *sql.DB.
+type connector struct {
+	manager *Manager
+	request *request // a pointer, so that printing a connector shows no DSN
+	entry   atomic.Pointer[entry]
+	closed  atomic.Bool
+}
+
+func (m *Manager) connector(name, dsn string) (*connector, error) {
+	r, err := m.request(name, dsn)
+	if err != nil {
+		return nil, err
+	}
+	// Counted before the pool is made, lest it be disposed of at once because another
+	// DB is closed.
+	m.mu.Lock()
+	m.users[r.key]++
+	m.mu.Unlock()
+	c := &connector{manager: m, request: r}
+	e, err := m.entry(r)
+	if err == nil {
+		err = r.check(e)
+	}
+	if err != nil {
+		_ = c.Close() // forgets the count, and fails in nothing
+		return nil, err
+	}
+	c.entry.Store(e)
+	return c, nil
+}
+
+// Connect leases a connection on the caller's goroutine, for strategies that look at
+// it. Closing the connection ends the lease.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	last := c.entry.Load()
+	l, e, err := c.manager.acquire(ctx, c.request, last)
+	if err != nil {
+		return nil, err
+	}
+	if e != last {
+		c.entry.Store(e)
+	}
+	return newProxy(e, l)
+}
+
+// Driver implements driver.Connector.
+func (c *connector) Driver() driver.Driver {
+	return &managedDriver{c.manager, c.request.backend.Name()}
+}
+
+// Close is called by sql.DB.Close. The last DB of a pool to close ends the pool.
+func (c *connector) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	m, key := c.manager, c.request.key
+	m.mu.Lock()
+	m.users[key]--
+	if m.users[key] > 0 {
+		m.mu.Unlock()
+		return nil
+	}
+	delete(m.users, key)
+	m.mu.Unlock()
+	m.Dispose(key)
+	return nil
+}
+
+func (c *connector) String() string { return fmt.Sprintf("manage.Connector(%v)", c.request.key) }
+
+// GoString keeps %#v from printing the fields.
+func (c *connector) GoString() string { return c.String() }

@@ -1,0 +1,88 @@
+// Package manage keeps the pools of a program: one for each database that it uses, found by
+// the name of a backend and a DSN. It is where code that knows only database/sql
+// meets Lido.
+//
+//	m := manage.New(manage.Options{})
+//	defer m.Close()
+//	err := m.Register(sqlite.Backend{})
+//
+//	db, err := m.OpenDB("sqlite3", "file:data.db?pool_size=10")   // a plain *sql.DB
+//	conn, err := m.Connect(ctx, "sqlite3", "file:data.db")        // one connection, leased
+//	sql.Register("lido-sqlite3", m.Driver("sqlite3"))             // for code that calls sql.Open
+//	d, err := m.Wrap("other", &other.Driver{})                    // a driver without a backend here
+//
+// There is no state but in a Manager; a program may have several. For pools of anything
+// else than database connections use package pool itself.
+//
+// # One pool for each database
+//
+// A pool has a [Key]: the backend's name and the canonical form of the DSN, without the
+// settings below. Whoever asks for the same key gets the same pool, however many do at
+// once, and whether by OpenDB, Connect or sql.Open. A DSN that asks an existing pool for another value
+// of a setting is refused with a [ConflictError]; one that says nothing of a setting takes
+// the pool as it is. To change a pool's settings, Dispose of it and open it anew.
+//
+// # Settings
+//
+// They stand in the query of the DSN, behind its last question mark, whatever form it has before that
+// (host=h dbname=d?pool_size=5 too), and are taken out before the driver sees it. A name that begins with pool_
+// and is none of these is an error. [Options].Settings lie under them, and the defaults under those.
+//
+//	pool_strategy       queue (default), singleton, null, static, assertion
+//	pool_size           queue: connections kept, 5; singleton: connections at most, 5
+//	pool_max_overflow   queue: more of them under load, 10; or unlimited
+//	pool_max            null: connections at most, unlimited
+//	pool_timeout        longest wait, 30s; 0s: do not wait; or unlimited
+//	pool_order          queue: which idle one is lent, lifo (default) or fifo
+//	pool_no_stack       assertion: do not remember the holder's stack
+//	pool_name           name in logs, errors and statistics; default: the redacted key
+//	pool_max_age        a connection older than this is replaced; unlimited
+//	pool_ping           check a connection before it is lent; false
+//	pool_ping_after     only if it was idle for this long; 0s
+//	pool_attempts       connections that one acquirer tries, 3
+//	pool_open_attempts  opens tried for one connection, 1
+//	pool_open_timeout   30s
+//	pool_ping_timeout   5s; or inline, for a call that cannot hang
+//	pool_reset_timeout  5s; or inline
+//	pool_close_timeout  5s; or inline
+//	pool_reset          an open transaction at return: rollback (default), commit, none
+//	pool_dropped        a connection never returned: discard (default), keep, ignore
+//	pool_stacks         remember where connections were acquired; false
+//
+// # What holds a connection
+//
+// An *sql.DB of the manager keeps no connections. Each statement acquires one and returns it;
+// rows, a transaction and an *sql.Conn hold theirs until they are closed. So does an
+// *sql.Stmt only while it runs: it is prepared again on each connection that it is
+// given, which costs a round trip; within a transaction or Conn once.
+//
+// Leave the limits of the *sql.DB alone, SetMaxOpenConns above all: its line is not served in
+// order, and it connects on goroutines of its own.
+//
+// A connection is closed instead of kept when the driver's error says that it is dead.
+// At driver.ErrBadConn all connections of its generation are replaced, because database/sql then
+// tries again and must not meet the next one that a restart of the server has left behind. Rows
+// that fail while they are read are the driver's own, unless the strategy shares connections: what
+// their errors mean is noticed at the reset, or at the next use.
+//
+// # What the strategies mean here
+//
+//   - queue and null are what they are everywhere.
+//   - singleton: all that one goroutine does by one *sql.DB, or several of the same pool, is on one
+//     connection while any of it is open. db.Exec within a loop over rows, or while a transaction is open, is on
+//     the same connection, and so in the same transaction; it cannot wait for itself.
+//     The driver must allow a statement while rows are open, as SQLite's does. A second Begin
+//     is an error while the first goes on.
+//   - static: all holders have the same connection, and take turns, since a driver's connection serves one at
+//     a time. A statement takes its turn and gives it back; rows keep it until they are closed,
+//     a transaction until it ends, also one begun by a text if the backend can
+//     see it. Waiting for a turn ends with ctx or pool_timeout. A goroutine that waits for
+//     itself, by db.Exec within its own loop over rows, gets that error.
+//   - assertion: a second use at the same time is an error that shows the stack of the first.
+//
+// # What a driver shows
+//
+// The driver.Conn that database/sql sees has exactly the optional interfaces of the driver's connection,
+// but always a Validator and a SessionResetter, since keeping and resetting are the pool's
+// affair. The driver's connection itself is given by [Conn].Raw and [Raw].
+package manage

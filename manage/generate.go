@@ -1,0 +1,3 @@
+package manage
+
+//go:generate go run ./internal/offers

@@ -1,0 +1,277 @@
+package manage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
+	"github.com/lidopool/lido/strategies"
+)
+
+// entry is a pool and what the manager knows of it.
+type entry struct {
+	key      Key
+	settings Settings // effective
+	pool     *pool.Pool[*sqldriver.Conn]
+	backend  *guarded
+	sharing  pool.Sharing
+	patience time.Duration // how long a holder of a common connection waits for its turn
+
+	gone    atomic.Bool   // no longer the manager's
+	dropped atomic.Uint64 // Conns that came back because nobody could close them any more
+
+	mu sync.Mutex
+	db *sql.DB // of Manager.Connect; guarded by mu
+}
+
+// request is what a name and a DSN ask for.
+type request struct {
+	key      Key
+	backend  Backend
+	dsn      string     // without the settings
+	query    url.Values // the settings in the DSN
+	settings Settings   // these, laid over the manager's
+}
+
+func (m *Manager) request(name, dsn string) (*request, error) {
+	b, err := m.backend(name)
+	if err != nil {
+		return nil, err
+	}
+	r := &request{backend: b}
+	if r.dsn, r.query, err = splitDSN(dsn); err != nil {
+		return nil, fmt.Errorf("manage: %s: DSN: %w", name, err)
+	}
+	if r.settings, err = m.options.Settings.with(r.query); err != nil {
+		return nil, fmt.Errorf("manage: %s: DSN: %w", name, err)
+	}
+	r.key, err = newKey(b, r.dsn)
+	return r, err
+}
+
+// Key is the key of the pool for a DSN, whether or not there is one yet. Settings in the
+// DSN are no part of it.
+func (m *Manager) Key(name, dsn string) (Key, error) {
+	r, err := m.request(name, dsn)
+	if err != nil {
+		return Key{}, err
+	}
+	return r.key, nil
+}
+
+// Pool returns the pool with a key, if there is one. It is the manager's to close.
+func (m *Manager) Pool(k Key) (*pool.Pool[*sqldriver.Conn], bool) {
+	if e := m.lookup(k); e != nil {
+		return e.pool, true
+	}
+	return nil, false
+}
+
+// All goes through the pools there are when the loop begins, in order of their names.
+// Stats.Dropped counts also each Conn that was dropped without Close.
+func (m *Manager) All() iter.Seq2[Key, pool.Stats] {
+	return func(yield func(Key, pool.Stats) bool) {
+		m.mu.Lock()
+		entries := slices.Collect(maps.Values(m.entries))
+		m.mu.Unlock()
+		slices.SortFunc(entries, func(a, b *entry) int { return cmp.Compare(a.key.shown, b.key.shown) })
+		for _, e := range entries {
+			s := e.pool.Stats()
+			s.Dropped += e.dropped.Load()
+			if !yield(e.key, s) {
+				return
+			}
+		}
+	}
+}
+
+// Dispose ends the pool with a key and forgets it. It reports whether there was
+// one. Idle connections are closed before it returns; those that are held, when
+// they are returned. What was made of the same key before goes on: an *sql.DB
+// or a waiter that needs a connection next makes a new pool, with the settings asked for
+// then. Until the last holder of the old pool has finished there may be
+// connections of both.
+func (m *Manager) Dispose(k Key) bool {
+	m.mu.Lock()
+	e := m.entries[k]
+	if e == nil || m.closed {
+		m.mu.Unlock()
+		return false
+	}
+	m.forgetLocked(e)
+	m.mu.Unlock()
+	m.retire(e)
+	return true
+}
+
+// forgetLocked takes an entry off the books. Whoever calls it calls retire next.
+func (m *Manager) forgetLocked(e *entry) {
+	delete(m.entries, e.key)
+	e.gone.Store(true)
+	m.leaving.Add(1)
+}
+
+// retire ends a forgotten pool: what is idle now, the rest as it comes back.
+func (m *Manager) retire(e *entry) {
+	e.pool.Dispose()
+	e.closeDB()
+	go func() {
+		defer m.leaving.Done()
+		err := e.pool.Shutdown(m.life)
+		var cut *pool.ShutdownError
+		if errors.As(err, &cut) {
+			// The manager ended. Close waits for what Shutdown has only begun; if nothing was
+			// taken from anybody, all is well.
+			if late := e.pool.Close(); late != nil || len(cut.Held) == 0 {
+				err = late
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.failures = append(m.failures, err)
+	}()
+}
+
+// closeDB closes the DB of Connect. Conns that are out stay usable.
+func (e *entry) closeDB() {
+	e.mu.Lock()
+	db := e.db
+	e.db = nil
+	e.mu.Unlock()
+	if db != nil {
+		_ = db.Close() // holds no connection whose close could fail
+	}
+}
+
+// resetContext bounds a reset as the pool's own are bounded.
+func (e *entry) resetContext() (context.Context, context.CancelFunc) {
+	switch d := e.settings.ResetTimeout; {
+	case d == pool.Inline:
+		return context.Background(), func() {}
+	case d > 0:
+		return context.WithTimeout(context.Background(), d)
+	}
+	return context.WithTimeout(context.Background(), 5*time.Second) // the default of pool.Options
+}
+
+func (m *Manager) lookup(k Key) *entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entries[k]
+}
+
+// entry returns the pool that was asked for, and makes it if there is none. A flight
+// of its own for each key keeps a backend that is slow, or panics, from stopping the others.
+func (m *Manager) entry(r *request) (*entry, error) {
+	v, err, _ := m.making.Do(r.key.id(), func() (any, error) {
+		if e := m.lookup(r.key); e != nil {
+			return e, nil
+		}
+		return m.create(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*entry), nil
+}
+
+func (m *Manager) create(r *request) (*entry, error) {
+	e, err := m.newEntry(r)
+	if err != nil {
+		return nil, fmt.Errorf("manage: %v: %w", r.key, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		_ = e.pool.Close() // it is empty
+		return nil, errClosed
+	}
+	m.entries[r.key] = e
+	return e, nil
+}
+
+func (m *Manager) newEntry(r *request) (*entry, error) {
+	s := r.settings.effective()
+	strategy, err := strategies.New(s.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := r.backend.Open(r.dsn, s.Reset)
+	if err != nil {
+		return nil, err
+	}
+	o := s.poolOptions()
+	o.Logger = m.options.Logger
+	if o.Name == "" {
+		o.Name = r.key.String()
+	}
+	e := &entry{key: r.key, settings: s, backend: newGuarded(inner), patience: s.Strategy.Timeout}
+	if e.pool, err = pool.New[*sqldriver.Conn](e.backend, strategy, o, m.options.Hooks...); err != nil {
+		return nil, err
+	}
+	e.sharing = e.pool.Limits().Sharing
+	return e, nil
+}
+
+// check compares the settings that a DSN gives with those of a pool that exists already: they
+// come too late to change it, and must not be ignored.
+func (r *request) check(e *entry) error {
+	if len(r.query) == 0 {
+		return nil
+	}
+	have, want := e.settings.texts(), r.settings.effective().texts()
+	var diffs []string
+	for _, key := range slices.Sorted(maps.Keys(r.query)) {
+		if have[key] != want[key] {
+			diffs = append(diffs, fmt.Sprintf("%s is %q there and %q here", key, have[key], want[key]))
+		}
+	}
+	if diffs == nil {
+		return nil
+	}
+	return &ConflictError{Key: e.key, Settings: diffs}
+}
+
+// ConflictError says that a DSN asks for a pool that exists with other settings.
+type ConflictError struct {
+	Key      Key
+	Settings []string // each that differs: how it is there and here
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("manage: %v: its pool exists with other settings: %s: give the same ones, or none, or Dispose of that pool first",
+		e.Key, strings.Join(e.Settings, "; "))
+}
+
+// acquire leases a connection of the pool that r asks for. last is the entry
+// that served it before, if any.
+func (m *Manager) acquire(ctx context.Context, r *request, last *entry) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
+	for e = last; ; {
+		if e == nil || e.gone.Load() {
+			if e, err = m.entry(r); err != nil {
+				return l, nil, err
+			}
+		}
+		l, err = e.pool.Acquire(ctx)
+		switch {
+		case err == nil:
+			return l, e, nil
+		case !errors.Is(err, pool.ErrClosed):
+			return l, nil, err
+		case !e.gone.Load(): // not disposed of: the manager itself is closed, or the user closed its pool
+			return l, nil, fmt.Errorf("manage: %v: %w", r.key, err)
+		}
+	}
+}
