@@ -43,7 +43,8 @@ func (c channel) cycle(ctx context.Context) error {
 	}
 }
 
-// free is sync.Pool: no limit, no owner, no error. What it costs is the least that can be asked.
+// free is sync.Pool: no limit, no owner, no error. What it costs is the least that can be
+// asked.
 type free struct{ sync.Pool }
 
 func (f *free) cycle(context.Context) error {
@@ -73,8 +74,8 @@ func newChannel(size int) channel {
 	return c
 }
 
-// BenchmarkCycle: one goroutine, and after the first op the resource is idle, but for null, which
-// opens and closes one each time.
+// BenchmarkCycle: one goroutine, and after the first op the resource is idle, but for null,
+// which opens and closes one each time.
 func BenchmarkCycle(b *testing.B) {
 	run := func(name string, l lender) {
 		b.Run(name, func(b *testing.B) {
@@ -119,8 +120,8 @@ func BenchmarkParallel(b *testing.B) {
 	run("syncpool", &free{sync.Pool{New: func() any { return new(resource) }}})
 }
 
-// BenchmarkContended: 64 goroutines share 10 seats, and whoever holds one yields the processor once, so that
-// nearly every acquire has to wait.
+// BenchmarkContended: 64 goroutines share 10 seats, and whoever holds one yields the
+// processor once, so that nearly every acquire has to wait.
 func BenchmarkContended(b *testing.B) {
 	const goroutines, seats = 64, 10
 	work := func(name string, acquire func(context.Context) (func(), error)) {

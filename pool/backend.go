@@ -10,21 +10,19 @@ const (
 	Sound Fault = iota
 	// Dead: the resource is unusable. It is discarded.
 	Dead
-	// AllDead: the resource is unusable, and so, presumably, is every other one
-	// opened before now (the server restarted, say). All of that
-	// generation are replaced before their next use.
+	// AllDead: the resource is unusable, and so, presumably, is every other one opened
+	// before now (the server restarted, say). All of that generation are replaced before
+	// their next use.
 	AllDead
 )
 
-// Backend is how one kind of resource is opened, checked, reset and closed.
-// Its methods are called from many goroutines, but never two at a time
-// for the same resource.
+// Backend is how one kind of resource is opened, checked, reset and closed. Its methods are
+// called from many goroutines, but never two at a time for the same resource.
 //
-// Every ctx given to a Backend has a deadline unless the option that bounds the
-// call says otherwise. A method should return soon after its ctx ends; one that
-// does not delays nobody but keeps its seat until it returns, so that
-// there are never more resources open than seats. A method that panics or calls
-// runtime.Goexit fails with a *PanicError.
+// Every ctx given to a Backend has a deadline unless the option that bounds the call says
+// otherwise. A method should return soon after its ctx ends; one that does not delays
+// nobody but keeps its seat until it returns, so that there are never more resources open
+// than seats. A method that panics or calls runtime.Goexit fails with a *PanicError.
 type Backend[T any] interface {
 	// Open opens a new resource. The pool calls it on a goroutine of its own:
 	// ctx carries Options.OpenTimeout and ends with the pool, not with the
@@ -35,16 +33,16 @@ type Backend[T any] interface {
 	// Reset brings a returned resource back to the state in which the next
 	// holder expects it, a rollback say. If it fails, the resource is discarded.
 	Reset(ctx context.Context, res T) error
-	// Close releases a resource for good. It is called exactly once for
-	// each resource that Open returned without an error, whatever it answers.
+	// Close releases a resource for good. It is called exactly once for each resource that
+	// Open returned without an error, whatever it answers.
 	Close(ctx context.Context, res T) error
 	// Classify says what an error from the use of a resource, or from Ping,
 	// means for it.
 	Classify(err error) Fault
 }
 
-// Funcs is a Backend made of functions. A nil function has nothing to do,
-// and costs nothing; only OpenFunc is needed.
+// Funcs is a Backend made of functions. A nil function has nothing to do, and costs
+// nothing; only OpenFunc is needed.
 type Funcs[T any] struct {
 	OpenFunc     func(ctx context.Context) (T, error)
 	PingFunc     func(ctx context.Context, res T) error

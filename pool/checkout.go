@@ -81,8 +81,8 @@ func (p *Pool[T]) replace(ctx context.Context, r *record[T], g Grant, m Mode) (G
 	return g, nil
 }
 
-// examine checks the resource in a seat that the caller has. Unless the verdict is failed or away, the
-// caller has the seat still.
+// examine checks the resource in a seat that the caller has. Unless the verdict is failed
+// or away, the caller has the seat still.
 func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration) (v verdict, err error) {
 	returned := false
 	defer func() {
@@ -166,8 +166,8 @@ var (
 	errResetTimeout = errors.New("pool: reset did not return in time")
 )
 
-// ping asks the backend whether the resource works. If ctx ends first, or Options.PingTimeout,
-// the seat stays with the ping until it returns.
+// ping asks the backend whether the resource works. If ctx ends first, or
+// Options.PingTimeout, the seat stays with the ping until it returns.
 func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 	if !p.do.ping {
 		return fit, nil
@@ -241,8 +241,8 @@ func (r *record[T]) lendExclusive() Lease[T] {
 	return Lease[T]{hold: h, guard: h.arm(), word: w}
 }
 
-// recall takes a lease back that nobody has seen yet, so that its resource can be looked at. It
-// reports false if the pool was closed and has ended the lease.
+// recall takes a lease back that nobody has seen yet, so that its resource can be looked
+// at. It reports false if the pool was closed and has ended the lease.
 func (l Lease[T]) recall() bool {
 	h := l.hold
 	if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, checking)) {

@@ -2,9 +2,9 @@ package pool
 
 import "context"
 
-// sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own. It
-// returns nil if there is nothing to do. The resource is out of use from now on. checkin says to tell the Checkin hooks,
-// last of all, that the seat came back without it.
+// sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own.
+// It returns nil if there is nothing to do. The resource is out of use from now on. checkin
+// says to tell the Checkin hooks, last of all, that the seat came back without it.
 func (p *Pool[T]) sendClose(r *record[T], res *resource[T], why Reason, cause error, checkin bool) *errand {
 	if res.marks.Or(gone|closed)&closed != 0 {
 		panic("pool: bug: resource closed twice")
@@ -46,9 +46,9 @@ func (p *Pool[T]) closeValue(res *resource[T]) {
 	err = inline("Backend.Close", func() error { return p.backend.Close(ctx, res.value) })
 }
 
-// vacate closes what is in a seat that the caller has, and gives the seat back empty. It waits for the
-// close, but no longer than Options.CloseTimeout and ctx; what takes longer keeps its seat until it is
-// done, so that there are never more resources open than seats.
+// vacate closes what is in a seat that the caller has, and gives the seat back empty. It
+// waits for the close, but no longer than Options.CloseTimeout and ctx; what takes longer
+// keeps its seat until it is done, so that there are never more resources open than seats.
 func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause error) {
 	r.move(closing)
 	if why == ReasonUnwanted && p.closed.Load() {

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// Detached is a resource that has left its pool. Its holder owns it and must close it;
-// the pool's seat is free for another, so there may be more resources open than the pool's limit
-// while it lives.
+// Detached is a resource that has left its pool. Its holder owns it and must close it; the
+// pool's seat is free for another, so there may be more resources open than the pool's
+// limit while it lives.
 type Detached[T any] struct {
 	pool   *Pool[T]
 	res    *resource[T]
@@ -73,9 +73,10 @@ func (d *Detached[T]) Value() T { return d.res.value }
 // Info is what the resource's own store held when it was detached.
 func (d *Detached[T]) Info() *Info { return d.info }
 
-// Close resets and closes the resource as the pool would have done, with the Reset and CloseDetached
-// hooks. It is bounded by Options.ResetTimeout and Options.CloseTimeout. It returns Backend.Close's
-// error, and nil the second time. An owner who closes the resource otherwise need not call it.
+// Close resets and closes the resource as the pool would have done, with the Reset and
+// CloseDetached hooks. It is bounded by Options.ResetTimeout and Options.CloseTimeout. It
+// returns Backend.Close's error, and nil the second time. An owner who closes the resource
+// otherwise need not call it.
 func (d *Detached[T]) Close() error {
 	if d.closed.Swap(true) {
 		return nil

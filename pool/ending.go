@@ -41,8 +41,8 @@ func (p *Pool[T]) Shutdown(ctx context.Context) error {
 
 // Close ends the pool now: like Shutdown with a ctx that has ended, but it waits for the
 // resources to be closed, at most Options.CloseTimeout. What is leased is discarded under
-// its holder, whose Release is then harmless. The error is a *ShutdownError if some resource
-// could not be closed in time.
+// its holder, whose Release is then harmless. The error is a *ShutdownError if some
+// resource could not be closed in time.
 func (p *Pool[T]) Close() error {
 	done := p.shut()
 	held := p.discardLeased()

@@ -32,17 +32,17 @@ var (
 	// that nobody shares, or a shared resource was to be detached.
 	ErrUnshareable = errors.New("pool: resource is shared")
 
-	// ErrDisconnected, returned by a checkout hook, says that this resource
-	// is dead: it is replaced and the checkout tried again.
+	// ErrDisconnected, returned by a checkout hook, says that this resource is dead: it is
+	// replaced and the checkout tried again.
 	ErrDisconnected = errors.New("pool: resource is disconnected")
 	// ErrInvalidatePool is ErrDisconnected for every resource opened until now.
 	ErrInvalidatePool = fmt.Errorf("%w, and so are all of its generation", ErrDisconnected)
 )
 
-// AcquireError says why an Acquire was not served, and how busy the pool was.
-// It satisfies errors.Is for the reason: ErrTimeout, ErrClosed, ErrExhausted, ctx's
-// error and its cause, or the error of the open that failed. A wait that ended by a deadline is
-// ErrTimeout as well as context.DeadlineExceeded.
+// AcquireError says why an Acquire was not served, and how busy the pool was. It satisfies
+// errors.Is for the reason: ErrTimeout, ErrClosed, ErrExhausted, ctx's error and its cause,
+// or the error of the open that failed. A wait that ended by a deadline is ErrTimeout as
+// well as context.DeadlineExceeded.
 type AcquireError struct {
 	Pool     string
 	Err      error         // the reason

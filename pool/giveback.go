@@ -2,8 +2,8 @@ package pool
 
 import "context"
 
-// releasePlain is Release where nothing has to be done on return but to pass the seat on. It
-// reports false if the lease is over, which the caller then finds out once more.
+// releasePlain is Release where nothing has to be done on return but to pass the seat on.
+// It reports false if the lease is over, which the caller then finds out once more.
 func (p *Pool[T]) releasePlain(h *hold[T], l Lease[T]) bool {
 	if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, idle)) {
 		return false
@@ -104,9 +104,9 @@ func (p *Pool[T]) hand(r *record[T], res *resource[T]) {
 	}
 }
 
-// sweep closes the resource that rests in a seat if it was disposed of. Whoever lets a resource
-// rest looks after it has done so: then either this sees the disposal, or Dispose sees the
-// resource.
+// sweep closes the resource that rests in a seat if it was disposed of. Whoever lets a
+// resource rest looks after it has done so: then either this sees the disposal, or Dispose
+// sees the resource.
 func (p *Pool[T]) sweep(r *record[T]) {
 	if !p.seating.Claim(r.seat) {
 		return
@@ -157,8 +157,8 @@ func (p *Pool[T]) cleanUp(r *record[T], clean bool) (late *errand, err error) {
 	return nil, p.on.fire(ctx, onCheckin, p.event(r, res))
 }
 
-// sendReset calls Backend.Reset on a goroutine of its own, and hands it back if it does not return before
-// ctx ends.
+// sendReset calls Backend.Reset on a goroutine of its own, and hands it back if it does not
+// return before ctx ends.
 func (p *Pool[T]) sendReset(ctx context.Context, res *resource[T]) (late *errand, err error) {
 	e := send("Backend.Reset", func() error { return p.backend.Reset(ctx, res.value) })
 	if !e.before(ctx) {

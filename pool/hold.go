@@ -94,10 +94,10 @@ func (l *lostHolds[T]) take() []*hold[T] {
 	return list
 }
 
-// takeBackDropped ends the leases that were dropped. Usually it runs on a goroutine that the
-// cleanup started. A pool made in a synctest bubble must not be woken from outside
-// it, so there the verbs of the pool that wait or count call it. It does not wait for the
-// reset or the close.
+// takeBackDropped ends the leases that were dropped. Usually it runs on a goroutine that
+// the cleanup started. A pool made in a synctest bubble must not be woken from outside it,
+// so there the verbs of the pool that wait or count call it. It does not wait for the reset
+// or the close.
 func (p *Pool[T]) takeBackDropped() {
 	if !p.lost.some.Load() {
 		return

@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// Hook is called at one of the pool's events. What its error does is told at
-// each field of Hooks. A hook that panics fails with a *PanicError; no hook can lose a seat.
+// Hook is called at one of the pool's events. What its error does is told at each field of
+// Hooks. A hook that panics fails with a *PanicError; no hook can lose a seat.
 //
 // Checkout, Reset and Checkin hooks run on the goroutine that acquires or releases,
 // the others on a goroutine of the pool's. A hook must return soon after its
 // ctx ends: while it does not, its seat is busy, and nothing else is.
 type Hook[T any] func(ctx context.Context, e Event[T]) error
 
-// Hooks are functions called at the ten events in a resource's life, nil
-// for none. They are given to New, for whose pool they then hold for good; one
-// value may serve many pools.
+// Hooks are functions called at the ten events in a resource's life, nil for none. They are
+// given to New, for whose pool they then hold for good; one value may serve many pools.
 //
 // The usual order is: FirstConnect Connect Checkout at the first Acquire, Reset
 // Checkin at Release, Checkout at the next Acquire. Others follow at each
@@ -27,10 +26,10 @@ type Hooks[T any] struct {
 	// Connect runs after each successful Backend.Open, before anyone can
 	// acquire the resource. An error closes the resource and fails the open.
 	Connect Hook[T]
-	// Checkout runs at each Acquire, last of all. ErrDisconnected
-	// or ErrInvalidatePool, or an error that the backend classifies as Dead or AllDead,
-	// replaces the resource and tries again, up to Options.Attempts.
-	// Any other error discards the resource, unless others hold it too, and fails the Acquire.
+	// Checkout runs at each Acquire, last of all. ErrDisconnected or ErrInvalidatePool, or
+	// an error that the backend classifies as Dead or AllDead, replaces the resource and
+	// tries again, up to Options.Attempts. Any other error discards the resource, unless
+	// others hold it too, and fails the Acquire.
 	Checkout Hook[T]
 	// Reset runs at each return, before Backend.Reset; for a detached resource,
 	// before it is closed (Event.Detached). An error discards the resource.
@@ -38,14 +37,14 @@ type Hooks[T any] struct {
 	// Checkin runs at each return, after Reset, and when a resource was
 	// discarded instead (then Event.Open is false). An error discards the resource.
 	Checkin Hook[T]
-	// Invalidate runs before a resource is closed because of Event.Cause.
-	// An error is logged.
+	// Invalidate runs before a resource is closed because of Event.Cause. An error is
+	// logged.
 	Invalidate Hook[T]
 	// SoftInvalidate runs when a resource is marked by Retire. An error is
 	// logged.
 	SoftInvalidate Hook[T]
-	// Close runs before the pool closes a resource, for whatever
-	// Event.Reason. An error is logged.
+	// Close runs before the pool closes a resource, for whatever Event.Reason. An error is
+	// logged.
 	Close Hook[T]
 	// Detach runs after a resource has left the pool. An error is logged.
 	Detach Hook[T]
@@ -72,12 +71,11 @@ type Event[T any] struct {
 	seatInfo *Info
 }
 
-// Info is the resource's own store: it lasts as long as the resource. Nil
-// if not Open.
+// Info is the resource's own store: it lasts as long as the resource. Nil if not Open.
 func (e Event[T]) Info() *Info { return e.info }
 
-// SeatInfo is the seat's store: it outlasts the resources in the seat. Nil
-// for a detached resource.
+// SeatInfo is the seat's store: it outlasts the resources in the seat. Nil for a detached
+// resource.
 func (e Event[T]) SeatInfo() *Info { return e.seatInfo }
 
 // Reason is why a resource was closed.

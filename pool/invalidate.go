@@ -6,8 +6,8 @@ import (
 )
 
 // Invalidate outdates every resource opened, or being opened, until now: idle ones are
-// replaced before they are lent again, leased ones when they are next acquired after
-// their return. It closes nothing and does not wait. cause is told to the log; it may be nil.
+// replaced before they are lent again, leased ones when they are next acquired after their
+// return. It closes nothing and does not wait. cause is told to the log; it may be nil.
 func (p *Pool[T]) Invalidate(cause error) {
 	p.epoch.Add(oneGeneration)
 	p.logInfo("pool invalidated", nil, "cause", cause)
@@ -29,15 +29,15 @@ func (p *Pool[T]) invalidateEpoch(epoch uint64, cause error) {
 	}
 }
 
-// Dispose closes every idle resource, and sees to it that those leased or
-// being opened now are closed when they are returned. The pool stays in use and opens
-// afresh. It waits for the closes, at most Options.CloseTimeout.
+// Dispose closes every idle resource, and sees to it that those leased or being opened now
+// are closed when they are returned. The pool stays in use and opens afresh. It waits for
+// the closes, at most Options.CloseTimeout.
 func (p *Pool[T]) Dispose() {
 	p.takeBackDropped()
 	for {
 		now := p.epoch.Load()
-		// The generation moves too, lest a resource leased across the disposal be lent again
-		// before its return closes it. The low half wraps into nothing.
+		// The generation moves too, lest a resource leased across the disposal be lent
+		// again before its return closes it. The low half wraps into nothing.
 		next := now + oneGeneration
 		next = next&^(oneGeneration-1) | uint64(uint32(now)+oneDisposal)
 		if p.epoch.CompareAndSwap(now, next) {

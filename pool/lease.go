@@ -11,19 +11,19 @@ import (
 // or Detach. It is a small value: copies stand for the same lease, which ends once.
 // The zero Lease is one that has ended.
 //
-// A lease that is dropped without Release comes back when the garbage collector
-// finds it unreachable (Options.Dropped). That is a safety net. It
-// cannot see a resource that was taken out of its lease by Value and is used after the
-// lease's last mention, so release with defer, or use Pool.Do.
+// A lease that is dropped without Release comes back when the garbage collector finds it
+// unreachable (Options.Dropped). That is a safety net. It cannot see a resource that was
+// taken out of its lease by Value and is used after the lease's last mention, so release
+// with defer, or use Pool.Do.
 type Lease[T any] struct {
 	hold  *hold[T]
 	guard *guard
 	word  uint64
 }
 
-// Get returns the resource, or an error that satisfies errors.Is for
-// ErrReleased when the lease has ended, or for ErrInvalidated when the pool or another holder
-// has discarded the resource. It is never another holder's resource. Costs about 1 ns.
+// Get returns the resource, or an error that satisfies errors.Is for ErrReleased when the
+// lease has ended, or for ErrInvalidated when the pool or another holder has discarded the
+// resource. It is never another holder's resource. Costs about 1 ns.
 func (l Lease[T]) Get() (T, error) {
 	if h := l.hold; h != nil && h.word.v.Load() == l.word {
 		if res := h.res; !res.has(gone) {
@@ -51,15 +51,16 @@ func (l Lease[T]) ended() (zero T, err error) {
 	return zero, ErrReleased
 }
 
-// endedOtherwise reports whether the lease ended by Discard or Detach, or was ended by the pool.
+// endedOtherwise reports whether the lease ended by Discard or Detach, or was ended by the
+// pool.
 func (l Lease[T]) endedOtherwise() bool {
 	return l.hold != nil && l.hold.word.v.Load() == with(l.word, ended)
 }
 
 // Release gives the resource back: hooks and Backend.Reset run, bounded by
-// Options.ResetTimeout, then the longest waiter gets it, or it is kept, or closed as overflow
-// (bounded by Options.CloseTimeout). A reset that fails discards the resource, which is no
-// error of Release.
+// Options.ResetTimeout, then the longest waiter gets it, or it is kept, or closed as
+// overflow (bounded by Options.CloseTimeout). A reset that fails discards the resource,
+// which is no error of Release.
 //
 // A second Release does nothing and returns ErrReleased; it is counted in Stats and
 // logged. A Release after Discard, Detach or the pool's Close is harmless and returns nil.
@@ -118,9 +119,9 @@ func (l Lease[T]) Discard(cause error) error {
 	return nil
 }
 
-// Retire marks the resource for replacement (soft invalidation): the lease goes on,
-// and whoever would get the resource next gets a fresh one instead. cause is told to the hooks and
-// the log; it may be nil.
+// Retire marks the resource for replacement (soft invalidation): the lease goes on, and
+// whoever would get the resource next gets a fresh one instead. cause is told to the hooks
+// and the log; it may be nil.
 func (l Lease[T]) Retire(cause error) error {
 	h := l.hold
 	defer runtime.KeepAlive(l.guard)

@@ -12,22 +12,20 @@ import (
 // bound that the callee could ignore would be none.
 const Inline time.Duration = -1
 
-// Dropped says what becomes of a lease that its holder forgot to
-// release, once the garbage collector finds it unreachable.
+// Dropped says what becomes of a lease that its holder forgot to release, once the garbage
+// collector finds it unreachable.
 type Dropped uint8
 
 const (
-	// DiscardDropped closes the resource of a dropped lease and frees its
-	// seat. It is the default: it can never hand a resource to a second
-	// owner while the first still has it.
+	// DiscardDropped closes the resource of a dropped lease and frees its seat. It is the
+	// default: it can never hand a resource to a second owner while the first still has it.
 	DiscardDropped Dropped = iota
-	// KeepDropped resets the resource of a dropped lease and keeps it, as if it
-	// had been released. It is safe only if whatever uses the resource also holds
-	// the lease; a resource taken out of its lease by Value
-	// and used after the lease's last mention would be lent again in mid-use.
+	// KeepDropped resets the resource of a dropped lease and keeps it, as if it had been
+	// released. It is safe only if whatever uses the resource also holds the lease; a
+	// resource taken out of its lease by Value and used after the lease's last mention
+	// would be lent again in mid-use.
 	KeepDropped
-	// IgnoreDropped leaves a dropped lease's seat taken, and costs
-	// nothing.
+	// IgnoreDropped leaves a dropped lease's seat taken, and costs nothing.
 	IgnoreDropped
 )
 
@@ -38,35 +36,35 @@ type Options struct {
 	// secret. Default "pool".
 	Name string
 
-	// Logger receives the pool's log: state changes of resources at
-	// Info, every checkout and return at Debug, failed clean-up at Error, misuse at
-	// Warn. Nil, the default, logs nothing and costs nothing.
+	// Logger receives the pool's log: state changes of resources at Info, every checkout
+	// and return at Debug, failed clean-up at Error, misuse at Warn. Nil, the default, logs
+	// nothing and costs nothing.
 	Logger *slog.Logger
 
-	// MaxAge is how long after its opening a resource is lent again; an
-	// older one is replaced at its next checkout. 0: no limit. A small value means
-	// many opens. Costs one clock read at each Acquire.
+	// MaxAge is how long after its opening a resource is lent again; an older one is
+	// replaced at its next checkout. 0: no limit. A small value means many opens. Costs one
+	// clock read at each Acquire.
 	MaxAge time.Duration
 
-	// Ping checks a resource before it is lent, once per checkout, but not one
-	// opened during that checkout. A resource that fails is replaced. Costs one round trip per
+	// Ping checks a resource before it is lent, once per checkout, but not one opened
+	// during that checkout. A resource that fails is replaced. Costs one round trip per
 	// Acquire; see PingAfter.
 	Ping bool
 	// PingAfter limits Ping to resources that have been idle at least this
 	// long. 0: every checkout.
 	PingAfter time.Duration
 
-	// Attempts is how many resources one Acquire tries before it gives up,
-	// when ping or checkout hooks find them dead. Default 3. The
-	// error is then an *AttemptsError with the last cause.
+	// Attempts is how many resources one Acquire tries before it gives up, when ping or
+	// checkout hooks find them dead. Default 3. The error is then an *AttemptsError with
+	// the last cause.
 	Attempts int
 
 	// OpenAttempts is how often Backend.Open is called for one resource before
 	// the open counts as failed. Default 1. The error is the last one.
 	OpenAttempts int
 
-	// OpenTimeout bounds one call of Backend.Open and the connect hooks
-	// after it. Default 30 s. Inline is not allowed: opening is I/O.
+	// OpenTimeout bounds one call of Backend.Open and the connect hooks after it. Default
+	// 30 s. Inline is not allowed: opening is I/O.
 	OpenTimeout time.Duration
 	// PingTimeout bounds one Backend.Ping. Default 5 s. Inline: see there.
 	PingTimeout time.Duration
@@ -83,9 +81,8 @@ type Options struct {
 
 	// Dropped is what happens to leases dropped without Release.
 	Dropped Dropped
-	// Stacks records where each lease was acquired, for the reports of
-	// dropped leases and of those still out at Shutdown. Costs about 0.4 µs
-	// per Acquire.
+	// Stacks records where each lease was acquired, for the reports of dropped leases and
+	// of those still out at Shutdown. Costs about 0.4 µs per Acquire.
 	Stacks bool
 }
 

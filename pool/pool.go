@@ -25,17 +25,17 @@ type Pool[T any] struct {
 	log     *slog.Logger // nil: no log
 	bubble  bool         // made inside a synctest bubble
 
-	// Whether checkout and return are plain: nothing to be done but to hand
-	// the seat over. Decided once by New.
+	// Whether checkout and return are plain: nothing to be done but to hand the seat over.
+	// Decided once by New.
 	plainOut, plainIn bool
 
 	seats seats[T]
 	lost  lostHolds[T]
 	live  tally // seats that are not empty
 
-	// epoch is the generation in its high half and the number of disposals in
-	// its low half. A resource that carries an older one is not lent any
-	// more, and if a disposal came between, not kept either.
+	// epoch is the generation in its high half and the number of disposals in its low half.
+	// A resource that carries an older one is not lent any more, and if a disposal came
+	// between, not kept either.
 	epoch  atomic.Uint64
 	nextID atomic.Uint64
 	counts counts
@@ -103,17 +103,17 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 }
 
 // Acquire lends a resource. It stands in the strategy's line until one is returned or
-// opened, whichever comes first. ctx bounds it all: the wait, the open,
-// the ping and the hooks; an open that ctx no longer waits for is finished for
-// the next acquirer. The lease must be ended, best by defer lease.Release().
+// opened, whichever comes first. ctx bounds it all: the wait, the open, the ping and the
+// hooks; an open that ctx no longer waits for is finished for the next acquirer. The lease
+// must be ended, best by defer lease.Release().
 //
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, Wait) }
 
-// TryAcquire is Acquire that never stands in line for a seat which others hold: if there
-// is neither an idle resource nor a free seat to open one in, it fails at once with an error that
-// satisfies errors.Is for ErrExhausted.
+// TryAcquire is Acquire that never stands in line for a seat which others hold: if there is
+// neither an idle resource nor a free seat to open one in, it fails at once with an error
+// that satisfies errors.Is for ErrExhausted.
 func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, NoWait) }
 
 // AcquireUnique is Acquire of a resource that is shared with nobody, also where the
@@ -183,10 +183,9 @@ func (p *Pool[T]) refusedWhileChecking(ctx context.Context) error {
 	return e
 }
 
-// Do lends a resource to f and gives it back whatever f does: it cannot be leaked. An
-// error from f that Backend.Classify takes for Dead or AllDead discards the resource, and so
-// does a panic or runtime.Goexit in f, which goes on. The result is f's error, or
-// Acquire's.
+// Do lends a resource to f and gives it back whatever f does: it cannot be leaked. An error
+// from f that Backend.Classify takes for Dead or AllDead discards the resource, and so does
+// a panic or runtime.Goexit in f, which goes on. The result is f's error, or Acquire's.
 func (p *Pool[T]) Do(ctx context.Context, f func(ctx context.Context, res T) error) (err error) {
 	l, err := p.Acquire(ctx)
 	if err != nil {

@@ -189,8 +189,7 @@ func (s *seats[T]) ensure(p *Pool[T], seat Seat) *record[T] {
 	if int(seat) < len(old) {
 		return old[seat]
 	}
-	// Appending within capacity writes only beyond what readers of the
-	// old slice can see.
+	// Appending within capacity writes only beyond what readers of the old slice can see.
 	grown := old
 	for n := len(old); n <= int(seat); n++ {
 		r := &record[T]{pool: p, seat: Seat(n)}

@@ -38,7 +38,8 @@ func inline(op string, f func() error) (err error) {
 	return f()
 }
 
-// within waits for the errand until ctx ends, for at most d, and reports whether it has ended.
+// within waits for the errand until ctx ends, for at most d, and reports whether it has
+// ended.
 func (e *errand) within(ctx context.Context, d time.Duration) bool {
 	if d == Inline {
 		return e.before(ctx)
@@ -65,8 +66,8 @@ func (e *errand) before(ctx context.Context) bool {
 	}
 }
 
-// deadline is the ctx of a call that the pool makes on its own account: it carries parent's values
-// and the bound d, but not parent's end.
+// deadline is the ctx of a call that the pool makes on its own account: it carries parent's
+// values and the bound d, but not parent's end.
 func deadline(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if parent != context.Background() {
 		parent = context.WithoutCancel(parent)

@@ -14,11 +14,10 @@ type Scope struct {
 
 type scopeKey struct{}
 
-// WithScope returns a ctx within which a singleton strategy lends one and the
-// same resource to every Acquire, whichever goroutine it is called
-// from, and a function that ends the scope. A scope also ends with parent. What was leased
-// in it stays leased until it is released; its idle resource is free for
-// other owners once the scope has ended.
+// WithScope returns a ctx within which a singleton strategy lends one and the same resource
+// to every Acquire, whichever goroutine it is called from, and a function that ends the
+// scope. A scope also ends with parent. What was leased in it stays leased until it is
+// released; its idle resource is free for other owners once the scope has ended.
 //
 // Acquires of one scope on several goroutines share one resource at the same
 // time: it must be safe for that. Other strategies ignore scopes.

@@ -21,8 +21,8 @@ type Stats struct {
 	Strategy string
 	Limits   Limits
 
-	// Seats by what is in them, counted seat by seat: each seat is in one of Idle, InUse, Opening
-	// and Closing, or empty.
+	// Seats by what is in them, counted seat by seat: each seat is in one of Idle, InUse,
+	// Opening and Closing, or empty.
 	Open     int // Idle + InUse + Closing: resources that exist
 	Idle     int
 	InUse    int // leased, or being checked or reset

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Seat is a place in a pool, numbered from 0. A seat is empty or holds one
-// open resource, and it outlives the resources that come and go in it.
+// Seat is a place in a pool, numbered from 0. A seat is empty or holds one open resource,
+// and it outlives the resources that come and go in it.
 type Seat uint32
 
 // Unlimited is said where a number has no bound. It is always said explicitly:
@@ -19,15 +19,14 @@ type Mode uint8
 const (
 	// Wait stands in line until a seat comes free. It is the zero Mode.
 	Wait Mode = 0
-	// NoWait never stands in line for a seat that others hold: it takes an
-	// idle resource, or has one opened if a seat is free for that, or fails
-	// with ErrExhausted.
+	// NoWait never stands in line for a seat that others hold: it takes an idle resource,
+	// or has one opened if a seat is free for that, or fails with ErrExhausted.
 	NoWait Mode = 1 << 0
-	// Unique asks for a resource shared with nobody, also from a strategy
-	// that shares one among the holders of a goroutine or scope.
+	// Unique asks for a resource shared with nobody, also from a strategy that shares one
+	// among the holders of a goroutine or scope.
 	Unique Mode = 1 << 1
-	// Again says that the acquirer has got a seat already, but that its check hangs: it stays
-	// with the pool, and the acquirer needs another.
+	// Again says that the acquirer has got a seat already, but that its check hangs: it
+	// stays with the pool, and the acquirer needs another.
 	Again Mode = 1 << 2
 )
 
@@ -41,8 +40,8 @@ type Grant struct {
 	// open and checked. Otherwise the receiver owns the seat alone until it
 	// calls Sharer.Ready, or for an exclusive strategy until Release.
 	Joined bool
-	// Waited is how long the acquirer has stood in line for it, all in all. Replace counts on
-	// from there.
+	// Waited is how long the acquirer has stood in line for it, all in all. Replace counts
+	// on from there.
 	Waited time.Duration
 }
 
@@ -52,9 +51,8 @@ type Sharing uint8
 const (
 	// Exclusive: one holder at a time.
 	Exclusive Sharing = iota
-	// Nested: the holders of one owner (a goroutine or a scope) share a seat.
-	// They count as one checkout: it begins with the first holder and ends
-	// with the last.
+	// Nested: the holders of one owner (a goroutine or a scope) share a seat. They count as
+	// one checkout: it begins with the first holder and ends with the last.
 	Nested
 	// Common: any number of holders share a seat, each a checkout of its own;
 	// the resource is reset when the last one returns.
@@ -97,10 +95,10 @@ type Strategy interface {
 
 // Host is what a pool does for its seating.
 type Host interface {
-	// Open has the pool open a resource for an empty seat, or a fresh one
-	// for a seat given to Seating.Replace. It returns at once, never calls
-	// back before it has returned, and may be called with locks held. The
-	// pool answers with exactly one call of Seating.Opened or Seating.Overdue.
+	// Open has the pool open a resource for an empty seat, or a fresh one for a seat given
+	// to Seating.Replace. It returns at once, never calls back before it has returned, and
+	// may be called with locks held. The pool answers with exactly one call of
+	// Seating.Opened or Seating.Overdue.
 	Open(Seat)
 }
 
@@ -119,39 +117,35 @@ type Seating interface {
 	// of arrival with whatever comes first: a returned resource or a finished
 	// open. It asks Host.Open for resources when seats are free.
 	//
-	// It returns ErrClosed after Close; ErrExhausted under NoWait;
-	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx
-	// ends; or the error of an open that failed while it waited; each inside a
-	// *WaitError if it stood in line. A waiter whose ctx has ended is not
-	// given a seat.
+	// It returns ErrClosed after Close; ErrExhausted under NoWait; ErrTimeout when the
+	// strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
+	// open that failed while it waited; each inside a *WaitError if it stood in line. A
+	// waiter whose ctx has ended is not given a seat.
 	Acquire(ctx context.Context, m Mode) (Grant, error)
 
-	// Replace is Acquire for a holder that found the resource in its seat unfit.
-	// The seat goes to Host.Open, which closes what is in it first, and the
-	// caller waits at the head of the line. If the open fails, an idle resource will do. On error
-	// the seat is gone.
+	// Replace is Acquire for a holder that found the resource in its seat unfit. The seat
+	// goes to Host.Open, which closes what is in it first, and the caller waits at the head
+	// of the line. If the open fails, an idle resource will do. On error the seat is gone.
 	Replace(ctx context.Context, g Grant, m Mode) (Grant, error)
 
-	// Opened takes over a seat from the opener. With a nil error the seat holds
-	// an open resource, and Opened reports whether the seating took it; if
-	// not, the pool closes the resource and calls Release(s, false). With
-	// an error the seat is empty, the waiter that relied on the open fails with it,
-	// and the next one is served.
+	// Opened takes over a seat from the opener. With a nil error the seat holds an open
+	// resource, and Opened reports whether the seating took it; if not, the pool closes the
+	// resource and calls Release(s, false). With an error the seat is empty, the waiter
+	// that relied on the open fails with it, and the next one is served.
 	Opened(s Seat, err error) (taken bool)
 
-	// Overdue says that the open of a seat has not returned in time. The waiter that relied on it
-	// fails with err, and the next one is served. The seat stays with the pool, which
+	// Overdue says that the open of a seat has not returned in time. The waiter that relied
+	// on it fails with err, and the next one is served. The seat stays with the pool, which
 	// ends with Release, and not with Opened, when the open returns at last.
 	Overdue(s Seat, err error)
 
-	// Release takes a seat back. If open, the seat holds an open
-	// resource, and Release reports whether the seating took it; if not, the
-	// seat stays with the caller, who closes the resource and
-	// then calls Release(s, false), which is always taken.
+	// Release takes a seat back. If open, the seat holds an open resource, and Release
+	// reports whether the seating took it; if not, the seat stays with the caller, who
+	// closes the resource and then calls Release(s, false), which is always taken.
 	Release(s Seat, open bool) (taken bool)
 
-	// Claim takes an idle seat away for the pool's own care and reports
-	// whether it could. The pool gives it back with Release.
+	// Claim takes an idle seat away for the pool's own care and reports whether it could.
+	// The pool gives it back with Release.
 	Claim(s Seat) bool
 
 	// Load counts what goes on.
@@ -167,14 +161,14 @@ type Seating interface {
 // with Release, which the last to leave calls, or a holder that discards the
 // resource under the others. Grants of an ended tenancy are void.
 type Sharer interface {
-	// Ready says that the first holder's resource has passed its checks:
-	// from now on others may join.
+	// Ready says that the first holder's resource has passed its checks: from now on others
+	// may join.
 	Ready(Grant)
 	// Current reports whether the grant's tenancy still goes on.
 	Current(Grant) bool
-	// Leave takes one holder off and reports whether it was the last of the
-	// current tenancy, in which case the caller owns the seat alone and
-	// ends with Release. Leaving an ended tenancy does nothing.
+	// Leave takes one holder off and reports whether it was the last of the current
+	// tenancy, in which case the caller owns the seat alone and ends with Release. Leaving
+	// an ended tenancy does nothing.
 	Leave(Grant) (last bool)
 	// Drain lets nobody join the grant's tenancy any more: the resource is to be
 	// replaced once its holders have left.

@@ -99,8 +99,8 @@ func (a *asserting) Replace(ctx context.Context, g pool.Grant, m pool.Mode) (poo
 
 // Release implements pool.Seating.
 func (a *asserting) Release(s pool.Seat, open bool) bool {
-	// Before the seat is given on: afterwards the next holder may have it. Nobody's mark is touched
-	// if the pool had the seat for itself.
+	// Before the seat is given on: afterwards the next holder may have it. Nobody's mark is
+	// touched if the pool had the seat for itself.
 	if a.lent != nil {
 		a.holder.CompareAndSwap(a.lent, nil)
 		if a.noStack {

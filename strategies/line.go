@@ -123,8 +123,8 @@ func (l *line) Overdue(s pool.Seat, err error) {
 	l.failed(counted, err)
 }
 
-// failed goes on after an open without a resource: a waiter that relied on it fails too, unless it
-// was doubtful, when nobody did. The caller holds mu.
+// failed goes on after an open without a resource: a waiter that relied on it fails too,
+// unless it was doubtful, when nobody did. The caller holds mu.
 func (l *line) failed(counted bool, err error) {
 	if w := l.waiting.first(); counted && w != nil && l.waiting.n > l.opening.n {
 		if l.idle.n > 0 { // only while it replaces
@@ -178,8 +178,8 @@ func (l *line) Close() {
 	l.waiting.serveAll(pool.ErrClosed)
 }
 
-// put passes on a seat with an open resource: to the longest waiter, or to the idle ones if more are
-// to be kept. The caller holds mu.
+// put passes on a seat with an open resource: to the longest waiter, or to the idle ones if
+// more are to be kept. The caller holds mu.
 func (l *line) put(s pool.Seat) bool {
 	if l.closed {
 		return false
@@ -226,8 +226,8 @@ func (l *line) reconsider() {
 	l.feed(now)
 }
 
-// doubt gives up on opens that a waiter has to rely on because their own waiters have left, if they
-// are old.
+// doubt gives up on opens that a waiter has to rely on because their own waiters have left,
+// if they are old.
 func (l *line) doubt(now time.Time) {
 	for l.opening.n > 0 && l.opening.n >= l.waiting.n {
 		s := pool.Seat(l.opening.first)

@@ -6,8 +6,8 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// Null keeps nothing: it opens a resource for each Acquire and closes it at Release. Hooks and
-// reset still run. Use it behind a pooler such as PgBouncer, or in tests.
+// Null keeps nothing: it opens a resource for each Acquire and closes it at Release. Hooks
+// and reset still run. Use it behind a pooler such as PgBouncer, or in tests.
 type Null struct {
 	// Max is the most resources open at once; whoever comes when so many are stands in
 	// line. pool.Unlimited: no bound.

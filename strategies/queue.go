@@ -10,15 +10,14 @@ import (
 // are needed. Acquirers that find none free stand in line and are served in order of
 // arrival with what comes first, a returned resource or a finished open.
 //
-// A returned resource goes to the longest waiter; without one it stays open if fewer than Size
-// are idle, else it is closed.
+// A returned resource goes to the longest waiter; without one it stays open if fewer than
+// Size are idle, else it is closed.
 type Queue struct {
 	// Size is how many resources stay open when idle. 0 keeps none. pool.Unlimited
 	// keeps, and opens, as many as are ever wanted at once.
 	Size int
-	// MaxOverflow is how many more may be open at once. 0: none.
-	// pool.Unlimited: no bound. Raising it helps against peaks, at the cost
-	// of an open each.
+	// MaxOverflow is how many more may be open at once. 0: none. pool.Unlimited: no bound.
+	// Raising it helps against peaks, at the cost of an open each.
 	MaxOverflow int
 	// Timeout is the longest wait for a resource, opening included. 0: no limit of its
 	// own, ctx alone decides. NoWait: do not stand in line.

@@ -9,17 +9,17 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// owner is for whom a seat is held: a goroutine, a scope, one Acquire that shares with nobody,
-// or for the static strategy everybody, the zero owner.
+// owner is for whom a seat is held: a goroutine, a scope, one Acquire that shares with
+// nobody, or for the static strategy everybody, the zero owner.
 type owner struct {
 	scope     *pool.Scope
 	goroutine goid.Ref
 	unique    uint64
 }
 
-// sharing is the seating of the strategies that lend one seat to all holders of one owner at
-// once. An owner is bound to its seat until another owner needs it more; a seat in use is
-// never taken from its owner.
+// sharing is the seating of the strategies that lend one seat to all holders of one owner
+// at once. An owner is bound to its seat until another owner needs it more; a seat in use
+// is never taken from its owner.
 type sharing struct {
 	host    pool.Host
 	limits  pool.Limits
@@ -45,8 +45,8 @@ type sharing struct {
 //	   └─────────┴──────────┼────────┘ │ └────────┘ the last holder leaves
 //	    failed, discarded   └──────────┘
 //
-// A private chair is in the pool's hands: the first holder's checks, the last one's reset, or
-// the pool's own care.
+// A private chair is in the pool's hands: the first holder's checks, the last one's reset,
+// or the pool's own care.
 type chair struct {
 	seat    pool.Seat
 	phase   phase
@@ -169,15 +169,16 @@ func (s *sharing) Overdue(seat pool.Seat, err error) {
 	s.failed(c, err)
 }
 
-// failed goes on after an open without a resource: all who relied on it fail too, since they wanted
-// one and the same resource. The caller holds mu.
+// failed goes on after an open without a resource: all who relied on it fail too, since
+// they wanted one and the same resource. The caller holds mu.
 func (s *sharing) failed(c *chair, err error) {
 	s.eachAt(c, func(w *waiter) { s.give(w, pool.Grant{}, err) })
 	s.unbind(c)
 	s.serve()
 }
 
-// eachAt calls f with every waiter for a chair; f may take it out of the line. The caller holds mu.
+// eachAt calls f with every waiter for a chair; f may take it out of the line. The caller
+// holds mu.
 func (s *sharing) eachAt(c *chair, f func(*waiter)) {
 	for w := s.waiting.head; w != nil && s.seated > 0; {
 		next := w.next
@@ -314,9 +315,9 @@ func (c *chair) lend() (pool.Grant, bool) {
 	return g, true
 }
 
-// serve gives the waiters, in order of arrival, what there is for them. The caller holds mu,
-// as for all below. It looks at those who have a chair, and at those who have none until one of them
-// can get none.
+// serve gives the waiters, in order of arrival, what there is for them. The caller holds
+// mu, as for all below. It looks at those who have a chair, and at those who have none
+// until one of them can get none.
 func (s *sharing) serve() {
 	full := false
 	seated := s.seated // still to be met
@@ -415,8 +416,8 @@ func (s *sharing) unbind(c *chair) {
 	})
 }
 
-// pick chooses a chair for an owner who has none: an open one whose owner has ended, else an
-// empty or a new one, else the one that has rested longest under a living owner.
+// pick chooses a chair for an owner who has none: an open one whose owner has ended, else
+// an empty or a new one, else the one that has rested longest under a living owner.
 func (s *sharing) pick() *chair {
 	var longest, empty *chair
 	var unsure []*chair
@@ -464,8 +465,8 @@ func (c *chair) ownerEnded() (ended, known bool) {
 	return !alive, known
 }
 
-// firstEnded looks for a chair whose goroutine has ended where only a listing of all goroutines
-// can tell.
+// firstEnded looks for a chair whose goroutine has ended where only a listing of all
+// goroutines can tell.
 func firstEnded(chairs []*chair) *chair {
 	refs := make([]goid.Ref, len(chairs))
 	for i, c := range chairs {

@@ -11,16 +11,16 @@ import (
 // Singleton lends one resource per owner: nested Acquires of the same goroutine, or of the
 // same scope (pool.WithScope), get the resource that it already holds. They count as one
 // checkout, which ends with the last Release. The resource then stays with its owner until
-// another needs it: the first to lose it are owners that have ended, then those that have not
-// used it longest. A resource in use is never taken away.
+// another needs it: the first to lose it are owners that have ended, then those that have
+// not used it longest. A resource in use is never taken away.
 //
 // pool.AcquireUnique gets a resource of its own all the same.
 //
-// The owner is the scope that ctx carries, else the calling goroutine. Go offers no goroutine
-// identity; how Lido obtains one, and what it costs (about 3 ns, or some microseconds where only
-// public API can tell), is told in package internal/goid. Code that can carry a ctx does
-// better with scopes: a lease held by a goroutine is not shared with the goroutines it starts, and the
-// body of an iter.Pull runs on another one.
+// The owner is the scope that ctx carries, else the calling goroutine. Go offers no
+// goroutine identity; how Lido obtains one, and what it costs (about 3 ns, or some
+// microseconds where only public API can tell), is told in package internal/goid. Code that
+// can carry a ctx does better with scopes: a lease held by a goroutine is not shared with
+// the goroutines it starts, and the body of an iter.Pull runs on another one.
 type Singleton struct {
 	// Size is the most resources open at once, and so the most owners served at once;
 	// others stand in line. pool.Unlimited: no bound.

@@ -11,11 +11,11 @@ import (
 // Acquire, once however many come together, and reset when the last holder returns. The
 // resource must be safe for concurrent use.
 //
-// After Retire or Invalidate nobody joins the old resource any more: it is replaced once its holders have
-// left. A holder that acquires again meanwhile would wait for itself.
+// After Retire or Invalidate nobody joins the old resource any more: it is replaced once
+// its holders have left. A holder that acquires again meanwhile would wait for itself.
 type Static struct {
-	// Timeout is the longest wait for the resource to be opened, or replaced. 0: no limit of
-	// its own, ctx alone decides. NoWait: do not wait for other holders.
+	// Timeout is the longest wait for the resource to be opened, or replaced. 0: no limit
+	// of its own, ctx alone decides. NoWait: do not wait for other holders.
 	Timeout time.Duration
 }
 

@@ -94,8 +94,8 @@ func (l *waiters) remove(w *waiter) {
 	l.n--
 }
 
-// first returns the longest waiter whose ctx has not ended. It sends those
-// away whose has: nobody hands them anything, and nobody looks at them twice.
+// first returns the longest waiter whose ctx has not ended. It sends those away whose has:
+// nobody hands them anything, and nobody looks at them twice.
 func (l *waiters) first() *waiter {
 	for w := l.head; w != nil; w = l.head {
 		if w.ctx.Err() == nil {
@@ -119,8 +119,8 @@ func (l *waiters) serveAll(err error) {
 	}
 }
 
-// finish ends the wait of w: end is what await returned, and leave takes w out of the line. The
-// caller has the lock of the seating.
+// finish ends the wait of w: end is what await returned, and leave takes w out of the line.
+// The caller has the lock of the seating.
 func (l *waiters) finish(w *waiter, end error, leave func(*waiter)) (pool.Grant, error) {
 	switch {
 	case end == nil:
@@ -133,8 +133,8 @@ func (l *waiters) finish(w *waiter, end error, leave func(*waiter)) (pool.Grant,
 	return l.account(w, end)
 }
 
-// account closes the books on a waiter that has left the line. It may be
-// used again afterwards.
+// account closes the books on a waiter that has left the line. It may be used again
+// afterwards.
 func (l *waiters) account(w *waiter, end error) (pool.Grant, error) {
 	g, err := w.grant, w.err
 	waited := time.Since(w.since)
