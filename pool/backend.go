@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Fault is what an error says about the resource it came from.
 type Fault uint8
@@ -15,6 +18,18 @@ const (
 	// their next use.
 	AllDead
 )
+
+func (f Fault) String() string {
+	switch f {
+	case Sound:
+		return "Sound"
+	case Dead:
+		return "Dead"
+	case AllDead:
+		return "AllDead"
+	}
+	return fmt.Sprintf("Fault(%d)", uint8(f))
+}
 
 // Backend is how one kind of resource is opened, checked, reset and closed. Its methods are
 // called from many goroutines, but never two at a time for the same resource.

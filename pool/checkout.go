@@ -113,6 +113,10 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 	if v, err := p.checkedOut(ctx, r); v != fit {
 		return v, err
 	}
+	if ctx.Err() != nil && len(p.on[onCheckout]) > 0 { // a hook that did not heed it
+		p.turnIn(r, true)
+		return failed, p.refusedWhileChecking(ctx)
+	}
 	// The checks may have taken their time.
 	if why := p.outdated(res); why != 0 {
 		r.reason = why
@@ -185,11 +189,10 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 	case <-pctx.Done():
 		p.counts.pingFailures.Add(1)
 		p.logInfo("ping timed out", r.res)
-		go func() {
-			<-e.done
+		p.adopt(e, func() {
 			cancel()
 			p.vacate(context.Background(), r, ReasonInvalid, errPingTimeout)
-		}()
+		})
 		return away, errPingTimeout
 	case <-ctx.Done():
 		go func() {
@@ -235,7 +238,7 @@ func (r *record[T]) lendExclusive() Lease[T] {
 		h.res = r.res
 	}
 	if r.pool.opts.Stacks {
-		h.stack = h.stack.callers()
+		h.trail.mark(r.pool.now())
 	}
 	w := h.word.move(r.seat, leased)
 	return Lease[T]{hold: h, guard: h.arm(), word: w}
@@ -265,7 +268,7 @@ func (r *record[T]) lendShared(g Grant) Lease[T] {
 	}
 	h.res, h.grant = r.res, g
 	if r.pool.opts.Stacks {
-		h.stack = h.stack.callers()
+		h.trail.mark(r.pool.now())
 	}
 	w := h.word.move(r.seat, leased)
 	return Lease[T]{hold: h, guard: h.arm(), word: w}
@@ -306,7 +309,12 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 	}()
 	err = p.on.fire(ctx, onCheckout, p.event(r, res))
 	returned = true
-	if err == nil {
+	switch {
+	case err != nil:
+	case ctx.Err() != nil: // a hook did not heed it
+		_ = l.ReleaseClean()
+		return l, failed, p.refusedWhileChecking(ctx)
+	default:
 		return l, fit, nil
 	}
 	fault := p.classify(err)

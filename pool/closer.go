@@ -10,7 +10,7 @@ func (p *Pool[T]) sendClose(r *record[T], res *resource[T], why Reason, cause er
 		panic("pool: bug: resource closed twice")
 	}
 	p.counts.closed[why].Add(1)
-	p.logInfo("closing", res, "reason", why, "cause", cause)
+	p.logClose(res, why, cause)
 	if !p.do.close && len(p.on[onInvalidate]) == 0 && len(p.on[onClose]) == 0 && len(p.on[onCheckin]) == 0 {
 		return nil
 	}
@@ -63,13 +63,25 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 		empty()
 		return
 	}
-	if ctx.Err() == nil {
-		p.counts.overdue.Add(1)
-		p.logError("close is overdue: its seat stays taken until it returns", r.res)
+	if ctx.Err() != nil { // not overdue: whoever waited had no more time
+		go func() {
+			<-e.done
+			empty()
+		}()
+		return
 	}
+	p.logError("close is overdue: its seat stays taken until it returns", r.res)
+	p.adopt(e, empty)
+}
+
+// adopt waits for a call that is overdue, and then goes on with its seat.
+func (p *Pool[T]) adopt(e *errand, then func()) {
+	p.counts.overdue.Add(1)
+	p.counts.stuck.Add(1)
 	go func() {
 		<-e.done
-		empty()
+		p.counts.stuck.Add(-1)
+		then()
 	}()
 }
 

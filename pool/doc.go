@@ -2,7 +2,7 @@
 // worth keeping open and must not be used by two at once.
 //
 //	p, err := pool.New(backend, strategies.Queue{Size: 5, MaxOverflow: 10}, pool.Options{})
-//	lease, err := p.Acquire(ctx)   // ctx bounds the wait, the open, the ping and the hooks
+//	lease, err := p.Acquire(ctx)   // ctx bounds the wait, the open and the ping
 //	defer lease.Release()          // a second Release does no harm, and is reported
 //	use(lease.Value())
 //

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ func (p *Pool[T]) Close() error {
 	case <-done:
 		return nil
 	case <-t.C:
-		return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: p.live.left(), Err: ErrTimeout}
+		return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: p.live.left(), Err: errCloseOverdue}
 	}
 }
 
@@ -77,23 +78,48 @@ func (p *Pool[T]) shut() <-chan struct{} {
 
 // discardLeased ends every lease there is, and tells which.
 func (p *Pool[T]) discardLeased() (held []HeldLease) {
-	for _, r := range p.seats.all() {
-		for _, h := range r.leasedHolds() {
-			// The word is read before the hold is seen to be leased, so that end fails if
-			// it was released in between.
-			v := h.word.v.Load()
-			if stateOf(v) != leased || !h.end(v) {
-				continue
-			}
-			at := HeldLease{Seat: r.seat}
-			if len(h.stack) > 0 {
-				at.Stack = h.stack.String()
-			}
+	p.eachLeased(func(h *hold[T], v uint64) {
+		at := h.describe()
+		if h.end(v) {
 			held = append(held, at)
 			go p.discard(h, ErrClosed)
 		}
-	}
+	})
 	return held
+}
+
+// Held lists the leases held now, to find out who keeps the others waiting. Its cost is
+// proportional to the number of seats.
+func (p *Pool[T]) Held() (held []HeldLease) {
+	p.eachLeased(func(h *hold[T], v uint64) {
+		at := h.describe()
+		if h.word.v.Load() == v { // or it was another lease that has been described
+			held = append(held, at)
+		}
+	})
+	return held
+}
+
+// eachLeased calls f for every hold that is leased, with the word it was seen to have.
+func (p *Pool[T]) eachLeased(f func(h *hold[T], v uint64)) {
+	for _, r := range p.seats.all() {
+		for _, h := range r.leasedHolds() {
+			if v := h.word.v.Load(); stateOf(v) == leased {
+				f(h, v)
+			}
+		}
+	}
+}
+
+func (h *hold[T]) describe() HeldLease {
+	at := HeldLease{Seat: h.rec.seat}
+	h.trail.mu.Lock()
+	defer h.trail.mu.Unlock()
+	if len(h.trail.stack) > 0 {
+		at.Stack = h.trail.String()
+		at.For = h.rec.pool.now() - h.trail.at
+	}
+	return at
 }
 
 // leasedHolds are the holds of a seat that may be leased.
@@ -106,11 +132,22 @@ func (r *record[T]) leasedHolds() []*hold[T] {
 	return append([]*hold[T](nil), r.holds...)
 }
 
-// HeldLease is a lease that was still held when its pool ended.
+// HeldLease is a lease that somebody holds.
 type HeldLease struct {
 	Seat  Seat
-	Stack string // where it was acquired; empty without Options.Stacks
+	For   time.Duration // since it was acquired; 0 without Options.Stacks
+	Stack string        // where it was acquired; empty without Options.Stacks
 }
+
+func (h HeldLease) String() string {
+	if h.Stack == "" {
+		return fmt.Sprintf("seat %d, acquired at an unknown place (set Options.Stacks to see where)", h.Seat)
+	}
+	return fmt.Sprintf("seat %d, for %v, acquired at\n%s", h.Seat, round(h.For), strings.TrimSuffix(h.Stack, "\n"))
+}
+
+// errCloseOverdue is why Close gave up.
+var errCloseOverdue = errors.New("pool: not all resources were closed within Options.CloseTimeout")
 
 // ShutdownError tells what a pool's end did not wait for.
 type ShutdownError struct {
@@ -122,17 +159,22 @@ type ShutdownError struct {
 
 func (e *ShutdownError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sshutdown: %d leases still held were discarded", prefix(e.Pool), len(e.Held))
-	if e.Overdue > 0 {
-		fmt.Fprintf(&b, ", %d seats still busy in a call of the backend", e.Overdue)
+	fmt.Fprintf(&b, "%sshutdown: %s", prefix(e.Pool), strings.TrimPrefix(e.Err.Error(), "pool: "))
+	switch n := len(e.Held); {
+	case n == 1:
+		b.WriteString("; 1 lease still held was discarded")
+	case n > 1:
+		fmt.Fprintf(&b, "; %d leases still held were discarded", n)
 	}
-	fmt.Fprintf(&b, ": %v", e.Err)
+	switch n := e.Overdue; {
+	case n == 1:
+		b.WriteString("; 1 seat is still busy in a call of the backend")
+	case n > 1:
+		fmt.Fprintf(&b, "; %d seats are still busy in a call of the backend", n)
+	}
 	for _, h := range e.Held {
-		where := strings.TrimSuffix(h.Stack, "\n")
-		if where == "" {
-			where = "an unknown place (set Options.Stacks to see where)"
-		}
-		fmt.Fprintf(&b, "\nseat %d, acquired at %s", h.Seat, where)
+		b.WriteString("\n")
+		b.WriteString(h.String())
 	}
 	return b.String()
 }

@@ -50,6 +50,7 @@ type AcquireError struct {
 	Checking bool          // it was not the wait that ended, but the ping of a resource
 	Limits   Limits
 	Load     Load
+	Stuck    int   // seats taken by a call of the backend that has not returned in time
 	LastOpen error // the newest error of an open, if it is newer than the newest success
 
 	also []error // what Err stands for besides itself
@@ -64,20 +65,24 @@ func (e *AcquireError) Error() string {
 		b.WriteString(open.message())
 		return b.String()
 	case e.Checking:
-		b.WriteString("acquire ended while a resource was pinged")
+		b.WriteString("acquire ended while a resource was checked")
 	case e.Timeout():
-		fmt.Fprintf(&b, "acquire timed out after %v waiting", e.Waited)
+		fmt.Fprintf(&b, "acquire timed out after %v waiting", round(e.Waited))
 	case errors.Is(e.Err, ErrClosed):
 		b.WriteString("closed")
 		return b.String()
 	case errors.Is(e.Err, ErrExhausted):
 		b.WriteString("every seat is taken")
 	case errors.Is(e, context.Canceled):
-		fmt.Fprintf(&b, "acquire canceled after %v waiting", e.Waited)
-	default:
+		fmt.Fprintf(&b, "acquire canceled after %v waiting", round(e.Waited))
+	default: // the strategy's own reason, to which the load has nothing to add
 		b.WriteString(strings.TrimPrefix(e.Err.Error(), "pool: "))
+		return b.String()
 	}
 	fmt.Fprintf(&b, ": %s", describeLoad(e.Limits, e.Load))
+	if e.Stuck > 0 {
+		fmt.Fprintf(&b, ", %d stuck in a call of the backend", e.Stuck)
+	}
 	if e.LastOpen != nil {
 		fmt.Fprintf(&b, "; last open error: %v", e.LastOpen)
 	}
@@ -111,6 +116,15 @@ func (e *AcquireError) Timeout() bool {
 // Unwrap returns the reason and what it stands for.
 func (e *AcquireError) Unwrap() []error { return append([]error{e.Err}, e.also...) }
 
+// round keeps three digits, which is more than anyone reads.
+func round(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
 func describeLoad(l Limits, n Load) string {
 	var b strings.Builder
 	if l.Seats == Unlimited {
@@ -136,7 +150,8 @@ func overflow(l Limits, open int) int {
 	return max(0, open-l.Keep)
 }
 
-// OpenError is a failed open. Its message is the backend's last error.
+// OpenError is a failed open. Its message ends with that of the last error of the backend
+// or the connect hooks.
 type OpenError struct {
 	Pool     string
 	Attempts int
@@ -147,9 +162,9 @@ func (e *OpenError) Error() string { return prefix(e.Pool) + e.message() }
 
 func (e *OpenError) message() string {
 	if e.Attempts > 1 {
-		return fmt.Sprintf("open failed %d times: %v", e.Attempts, e.Err)
+		return fmt.Sprintf("open failed %d times: %s", e.Attempts, strings.TrimPrefix(e.Err.Error(), "pool: "))
 	}
-	return fmt.Sprintf("open: %v", e.Err)
+	return "open: " + strings.TrimPrefix(e.Err.Error(), "pool: ")
 }
 
 // Unwrap returns the last error of Backend.Open or of the connect hooks.

@@ -64,10 +64,7 @@ func (p *Pool[T]) turnIn(r *record[T], clean bool) {
 	case late != nil:
 		p.counts.resetFailures.Add(1)
 		p.logError("reset is overdue: its seat stays taken until it returns", r.res)
-		go func() {
-			<-late.done
-			p.vacate(context.Background(), r, ReasonInvalid, errResetTimeout)
-		}()
+		p.adopt(late, func() { p.vacate(context.Background(), r, ReasonInvalid, errResetTimeout) })
 	case err != nil:
 		p.counts.resetFailures.Add(1)
 		p.logError("reset failed", r.res, "err", err)

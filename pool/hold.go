@@ -16,7 +16,7 @@ type hold[T any] struct {
 	res   *resource[T]
 	guard *guard // with the lease while leased; nil here then
 	grant Grant  // shared seats: what to leave
-	stack stack  // where it was acquired, with Options.Stacks
+	trail trail  // where it was acquired, with Options.Stacks
 }
 
 // guard is what tells the garbage collector that a lease was dropped. While a hold is
@@ -108,7 +108,7 @@ func (p *Pool[T]) takeBackDropped() {
 			continue
 		}
 		p.counts.dropped.Add(1)
-		p.logWarn("lease was dropped without Release", h.res, "acquired", h.stack)
+		p.logWarn("lease was dropped without Release", h.res, "acquired", h.trail.text())
 		if p.opts.Dropped == KeepDropped {
 			go p.leave(h, false)
 		} else {

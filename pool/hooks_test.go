@@ -354,3 +354,28 @@ func TestHookMayUseThePool(t *testing.T) {
 		}
 	})
 }
+
+// A hook runs on the acquirer's goroutine, so that nobody can hurry it; but what comes too late is
+// no success.
+func TestAcquireFailsWhenCtxEndedInACheckoutHook(t *testing.T) {
+	for _, s := range []pool.Strategy{one, strategies.Static{}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			slow := true
+			p := open(t, f, s, pool.Options{}, pool.Hooks[res]{
+				Checkout: func(context.Context, pool.Event[res]) error {
+					if slow {
+						time.Sleep(time.Minute)
+					}
+					return nil
+				},
+			})
+			r := <-start(after(t, time.Second), p)
+			is(t, s.Kind(), r.err, pool.ErrTimeout, context.DeadlineExceeded)
+			slow = false
+			if l := acquire(t, p); l.Value().ID != 1 {
+				t.Errorf("%s: the next holder got resource %d, want the one that was opened", s.Kind(), l.Value().ID)
+			}
+		})
+	}
+}

@@ -10,7 +10,7 @@ import (
 // return. It closes nothing and does not wait. cause is told to the log; it may be nil.
 func (p *Pool[T]) Invalidate(cause error) {
 	p.epoch.Add(oneGeneration)
-	p.logInfo("pool invalidated", nil, "cause", cause)
+	p.logInfo("pool invalidated", nil, causeArgs(cause)...)
 }
 
 // invalidateEpoch is Invalidate unless one has come since the given epoch began: when a
@@ -84,7 +84,7 @@ func (p *Pool[T]) retire(h *hold[T], cause error) {
 	if p.limits.Sharing == Common {
 		p.sharer.Drain(h.grant)
 	}
-	p.logInfo("soft invalidation", h.res, "cause", cause)
+	p.logInfo("soft invalidation", h.res, causeArgs(cause)...)
 	e := p.event(h.rec, h.res)
 	e.Cause = cause
 	p.tell(onSoftInvalidate, e)

@@ -102,7 +102,11 @@ func (l Lease[T]) misuse(verb string) error {
 	}
 	p := l.hold.rec.pool
 	p.counts.misused.Add(1)
-	p.logWarn(verb+" of a lease that is over", nil, "seat", l.hold.rec.seat)
+	if p.opts.Stacks {
+		p.logWarn(verb+" of a lease that is over", nil, "seat", l.hold.rec.seat, "called", stack(nil).callers())
+	} else {
+		p.logWarn(verb+" of a lease that is over", nil, "seat", l.hold.rec.seat)
+	}
 	return ErrReleased
 }
 
@@ -190,7 +194,7 @@ func (l Lease[T]) SeatInfo() *Info {
 	return &l.hold.rec.info
 }
 
-// Seat is the seat's number; 0 also for the zero Lease.
+// Seat is the seat's number. Of the zero Lease it means nothing.
 func (l Lease[T]) Seat() Seat {
 	if l.hold == nil {
 		return 0

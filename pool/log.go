@@ -24,9 +24,27 @@ func (p *Pool[T]) logError(msg string, res *resource[T], args ...any) {
 	p.logAt(slog.LevelError, msg, res, args)
 }
 
+// logClose tells of a close: at Info if something was wrong with the resource, at Debug if
+// it was only no longer wanted.
+func (p *Pool[T]) logClose(res *resource[T], why Reason, cause error) {
+	level := slog.LevelInfo
+	switch why {
+	case ReasonOverflow, ReasonDisposed, ReasonUnwanted:
+		level = slog.LevelDebug
+	}
+	p.logAt(level, "closing", res, append([]any{"reason", why}, causeArgs(cause)...))
+}
+
+func causeArgs(cause error) []any {
+	if cause == nil {
+		return nil
+	}
+	return []any{"cause", cause}
+}
+
 func (p *Pool[T]) logStatus(msg string) {
 	if p.log != nil { // or nobody needs the seats counted
-		p.logInfo(msg, nil, "status", p.Stats())
+		p.logInfo(msg, nil, "status", p.Stats().load())
 	}
 }
 

@@ -21,6 +21,8 @@ func (p *Pool[T]) open(r *record[T]) {
 	w.timer = time.AfterFunc(p.opts.OpenTimeout+grace, func() {
 		w.expire(func() {
 			p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", r.seat)
+			p.counts.overdue.Add(1)
+			p.counts.stuck.Add(1)
 			p.seating.Overdue(r.seat, p.openFailed(1, errOverdue))
 		})
 	})
@@ -45,6 +47,9 @@ func (p *Pool[T]) open(r *record[T]) {
 // openDone hands the seat back to the seating with what came of the open.
 func (p *Pool[T]) openDone(r *record[T], w *watch, res *resource[T], err error) {
 	inTime := w.end()
+	if !inTime {
+		p.counts.stuck.Add(-1)
+	}
 	if err != nil {
 		if err == ErrGoexit {
 			err = p.openFailed(1, err)

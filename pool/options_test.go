@@ -17,9 +17,9 @@ func TestNewRefusesWhatMakesNoSense(t *testing.T) {
 		field string
 		want  string
 	}{
-		{pool.Options{MaxAge: -5}, "MaxAge", "pool: MaxAge is -5ns: " + duration},
-		{pool.Options{MaxAge: pool.Inline}, "MaxAge", "pool: MaxAge is -1ns: " + duration},
-		{pool.Options{Ping: true, PingAfter: -time.Second}, "PingAfter", "pool: PingAfter is -1s: " + duration},
+		{pool.Options{MaxAge: -5}, "MaxAge", "pool: MaxAge is -5ns: give a positive duration, or 0 for no limit"},
+		{pool.Options{MaxAge: pool.Inline}, "MaxAge", "pool: MaxAge is -1ns: give a positive duration, or 0 for no limit"},
+		{pool.Options{Ping: true, PingAfter: -time.Second}, "PingAfter", "pool: PingAfter is -1s: give a positive duration, or 0 for every checkout"},
 		{pool.Options{PingAfter: time.Second}, "PingAfter", "pool: PingAfter is 1s: it needs Ping: true"},
 		{pool.Options{OpenTimeout: pool.Inline}, "OpenTimeout", "pool: OpenTimeout is -1ns: " + duration},
 		{pool.Options{PingTimeout: -time.Minute}, "PingTimeout", "pool: PingTimeout is -1m0s: " + duration + ", or pool.Inline"},
@@ -27,7 +27,7 @@ func TestNewRefusesWhatMakesNoSense(t *testing.T) {
 		{pool.Options{CloseTimeout: -2}, "CloseTimeout", "pool: CloseTimeout is -2ns: " + duration + ", or pool.Inline"},
 		{pool.Options{Attempts: -1}, "Attempts", "pool: Attempts is -1: give 1 or more, or 0 for the default"},
 		{pool.Options{OpenAttempts: -3}, "OpenAttempts", "pool: OpenAttempts is -3: give 1 or more, or 0 for the default"},
-		{pool.Options{Dropped: 9}, "Dropped", "pool: Dropped is 9: give DiscardDropped, KeepDropped or IgnoreDropped"},
+		{pool.Options{Dropped: 9}, "Dropped", "pool: Dropped is Dropped(9): give DiscardDropped, KeepDropped or IgnoreDropped"},
 	} {
 		_, err := pool.New[res](pooltest.NewFake(), one, tc.opts)
 		var e *pool.OptionError

@@ -210,7 +210,7 @@ func TestAcquireReturnsWhenCtxEndsDuringPingAndTheSeatComesBack(t *testing.T) {
 					f.Next(pooltest.Ping, tc.ping)
 					r := <-start(after(t, time.Second), p)
 					is(t, "Acquire whose ctx ends during the ping", r.err, pool.ErrTimeout, context.DeadlineExceeded)
-					if want := "acquire ended while a resource was pinged"; r.err == nil || !strings.Contains(r.err.Error(), want) {
+					if want := "acquire ended while a resource was checked"; r.err == nil || !strings.Contains(r.err.Error(), want) {
 						t.Errorf("error %v, want one that says %q", r.err, want)
 					}
 					if r.took != time.Second {

@@ -165,7 +165,7 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
 
 // refusal says why there is no seat.
 func (p *Pool[T]) refusal(ctx context.Context, err error) error {
-	e := &AcquireError{Pool: p.opts.Name, Err: err, Limits: p.limits, Load: p.seating.Load()}
+	e := &AcquireError{Pool: p.opts.Name, Err: err, Limits: p.limits, Load: p.seating.Load(), Stuck: int(p.counts.stuck.Load())}
 	var w *WaitError
 	if errors.As(err, &w) {
 		e.Err, e.Waited = w.Err, w.Waited

@@ -56,7 +56,7 @@ var successors = [states]uint64{
 	empty:     1 << opening,
 	opening:   1<<idle | 1<<empty,
 	idle:      1<<checking | 1<<leased | 1<<returning | 1<<closing,
-	checking:  1<<leased | 1<<opening | 1<<closing | 1<<idle,
+	checking:  1<<leased | 1<<opening | 1<<returning | 1<<closing | 1<<idle,
 	leased:    1<<idle | 1<<checking | 1<<returning | 1<<closing,
 	returning: 1<<idle | 1<<closing,
 	closing:   1 << empty,

@@ -4,7 +4,31 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
+	"time"
 )
+
+// trail is where and when a lease was acquired. It is written before the lease is made, and
+// has a lock because Pool.Held reads it while leases come and go.
+type trail struct {
+	mu sync.Mutex
+	at time.Duration // on the pool's clock
+	stack
+}
+
+func (t *trail) mark(now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at = now
+	t.stack = t.callers()
+}
+
+// text is the stack, read once its lease has ended.
+func (t *trail) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.String()
+}
 
 // stack is where a lease was acquired, innermost call first. It is printed only when
 // somebody looks.

@@ -13,6 +13,7 @@ type counts struct {
 	pingFailures, resetFailures          atomic.Uint64
 	closeFailures, hookFailures, overdue atomic.Uint64
 	closed                               [len(reasonNames)]atomic.Uint64
+	stuck                                atomic.Int64 // up when a call is overdue, down when it returns
 }
 
 // Stats is what a pool is and has done, at one moment.
@@ -29,6 +30,7 @@ type Stats struct {
 	Opening  int
 	Closing  int
 	Overflow int // of those open, how many more than Limits.Keep
+	Stuck    int // seats taken by a call of the backend that has not returned in time
 
 	Leases     int    // held now; more than InUse where holders share
 	Waiting    int    // acquirers in line
@@ -41,7 +43,7 @@ type Stats struct {
 	Closed        uint64 // all reasons
 	ClosedBy      map[Reason]uint64
 	CloseFailures uint64
-	Overdue       uint64 // closes that did not return within Options.CloseTimeout
+	Overdue       uint64 // calls of the backend that did not return in time
 	PingFailures  uint64
 	ResetFailures uint64
 	HookFailures  uint64 // of the hooks whose errors are only logged
@@ -89,6 +91,7 @@ func (p *Pool[T]) Stats() Stats {
 			s.Closed += n
 		}
 	}
+	s.Stuck = int(c.stuck.Load())
 	s.CloseFailures, s.Overdue = c.closeFailures.Load(), c.overdue.Load()
 	s.PingFailures, s.ResetFailures = c.pingFailures.Load(), c.resetFailures.Load()
 	s.HookFailures, s.Detached = c.hookFailures.Load(), c.detached.Load()
@@ -126,11 +129,17 @@ func (r *record[T]) countLeases() (held int, begun uint64) {
 }
 
 // String is one line: what it is, and how busy.
-func (s Stats) String() string {
+func (s Stats) String() string { return prefix(s.Pool) + s.Strategy + ": " + s.load() }
+
+func (s Stats) load() string {
 	of := "of " + fmt.Sprint(s.Limits.Seats)
 	if s.Limits.Seats == Unlimited {
 		of = "of unlimited"
 	}
-	return fmt.Sprintf("%s%s: %d %s in use (%d overflow), %d idle, %d opening, %d closing, %d waiting",
-		prefix(s.Pool), s.Strategy, s.InUse, of, s.Overflow, s.Idle, s.Opening, s.Closing, s.Waiting)
+	line := fmt.Sprintf("%d %s in use (%d overflow), %d idle, %d opening, %d closing, %d waiting",
+		s.InUse, of, s.Overflow, s.Idle, s.Opening, s.Closing, s.Waiting)
+	if s.Stuck > 0 {
+		line += fmt.Sprintf(", %d stuck in a call of the backend", s.Stuck)
+	}
+	return line
 }

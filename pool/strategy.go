@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -58,6 +59,18 @@ const (
 	// the resource is reset when the last one returns.
 	Common
 )
+
+func (s Sharing) String() string {
+	switch s {
+	case Exclusive:
+		return "Exclusive"
+	case Nested:
+		return "Nested"
+	case Common:
+		return "Common"
+	}
+	return fmt.Sprintf("Sharing(%d)", uint8(s))
+}
 
 // Limits is what a seating promises about numbers. Unlimited where unbounded.
 type Limits struct {

@@ -62,6 +62,9 @@ func seatsAreInOnePairOfHands(k *kit) {
 
 // handle gets a seat and does one of the things that pools do with it.
 func (k *kit) handle(h *host) {
+	if k.Failed() {
+		return // one report of a lost seat is enough
+	}
 	ctx, cancel := context.WithTimeout(k.stranger(), patience)
 	defer cancel()
 	if rand.IntN(4) == 0 {
