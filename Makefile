@@ -22,12 +22,12 @@ MAKEFLAGS   += --no-print-directory
 export GOWORK := off
 
 # Runs a command once Go and a C compiler are known to work, with CC set to it.
-SETUP := sh $(CURDIR)/internal/setup/cc.sh
+SETUP := sh '$(CURDIR)/internal/setup/cc.sh'
 # Runs a command in every module of the repository.
-EACH  := sh $(CURDIR)/internal/setup/each.sh
+EACH  := sh '$(CURDIR)/internal/setup/each.sh'
 # Tools are pinned in a module of their own, so that users of Lido never see
 # them among their dependencies.
-TOOL  := go tool -modfile=$(CURDIR)/internal/tools/go.mod
+TOOL  := go tool -modfile='$(CURDIR)/internal/tools/go.mod'
 
 .DEFAULT_GOAL := help
 
@@ -52,6 +52,7 @@ test: ## all tests of all modules; what is missing here fails instead of being s
 .PHONY: check
 CHECKS := fmt-check tidy-check vet lint test race cover
 check: ## what continuous integration runs: all of the checks below, test, race, cover
+	@$(SETUP) # first, so that what is missing is told before anything is downloaded
 	@for step in $(CHECKS); do \
 		start=$$SECONDS; \
 		$(MAKE) $$step || { echo "check: $$step FAILED after $$((SECONDS - start))s"; exit 1; }; \

@@ -84,14 +84,17 @@ install_cc() {
 	say 'no working C compiler, installing gcc and libc6-dev with apt-get'
 	export DEBIAN_FRONTEND=noninteractive
 	# To stderr: stdout belongs to the command that runs afterwards.
-	apt-get update -q >&2 &&
-		apt-get install -y -q --no-install-recommends gcc libc6-dev >&2
+	# A failed update is no reason to stop: one broken source among many, or the
+	# lock of the daily update, leaves lists that may do.
+	apt-get update -q >&2 || say 'apt-get update failed, trying to install all the same'
+	# A machine just booted installs its updates, and holds the lock meanwhile.
+	apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 gcc libc6-dev >&2
 }
 
 explain() {
 	[ ! -s "$work/why" ] || sed 's/^/setup: the compiler says: /' "$work/why" >&2
 	stop 'no working C compiler, and the SQLite driver needs one. Install it with
-  Debian, Ubuntu  sudo apt-get install -y --no-install-recommends gcc libc6-dev
+  Debian, Ubuntu  sudo apt-get update && sudo apt-get install -y --no-install-recommends gcc libc6-dev
   Fedora          sudo dnf install gcc glibc-devel
   Alpine          sudo apk add gcc musl-dev
   macOS           xcode-select --install

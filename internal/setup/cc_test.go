@@ -93,7 +93,7 @@ func TestSetupInstallsACompilerForRootOnDebianAndItsChildren(t *testing.T) {
 			m.osRelease(release)
 			m.run("cc.sh").wants(t, 0)
 			want := "noninteractive: update -q\n" +
-				"noninteractive: install -y -q --no-install-recommends gcc libc6-dev\n"
+				"noninteractive: install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 gcc libc6-dev\n"
 			if m.log() != want {
 				t.Errorf("apt-get was called with\n%swant\n%s", m.log(), want)
 			}
@@ -154,6 +154,12 @@ func TestSetupShowsWhatABrokenCompilerSays(t *testing.T) {
 	m.user("1000")
 	m.command("gcc", withoutHeader)
 	m.run("cc.sh").wants(t, 2, "the compiler says: fatal error: stdlib.h")
+}
+
+func TestSetupInstallsAlsoWhenUpdateFails(t *testing.T) {
+	m := newDebian(t)
+	m.command("apt-get", aptGet+"\n[ \"$1\" != update ] || exit 100")
+	m.run("cc.sh").wants(t, 0, "apt-get update failed")
 }
 
 func TestSetupStopsWhenInstallingFails(t *testing.T) {
