@@ -11,7 +11,8 @@ import (
 // OpenDB returns an *sql.DB whose connections come from the pool for dsn, which is made
 // if there is none. It opens no connection. The DB keeps none itself: do not
 // call its SetMaxOpenConns, SetMaxIdleConns, SetConnMaxLifetime or SetConnMaxIdleTime, which can
-// only get in the way.
+// only get in the way. The DB's own Stats know nothing of the pool: use Manager.All, or
+// Pool(key) and its Stats.
 //
 // It is the caller's to close. Once all the DBs of a pool are closed, and no Connect has used it,
 // the manager disposes of the pool.

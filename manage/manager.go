@@ -97,15 +97,28 @@ func (m *Manager) Register(b Backend) error {
 	if m.closed {
 		return errClosed
 	}
-	if old, ok := m.backends[name]; ok && !same(old, b) {
-		return fmt.Errorf("manage: backend %q is registered already, with other settings: register it once, or give one of them another name", name)
+	if old, ok := m.backends[name]; ok {
+		return again(name, old, b)
 	}
 	m.backends[name] = b
 	return nil
 }
 
-// same compares two backends without a panic over those that cannot be compared.
-func same(a, b Backend) bool {
+// again is what is wrong with b under the name of another backend; nil if they are equal.
+func again(name string, old, b Backend) error {
+	x, wasWrapped := old.(*wrapped)
+	y, isWrapped := b.(*wrapped)
+	switch {
+	case wasWrapped && isWrapped && same(x.driver, y.driver), same(old, b):
+		return nil
+	case wasWrapped && isWrapped:
+		return fmt.Errorf("manage: driver %q is registered already, with another driver value: keep the driver that the first Wrap returned, or give another name", name)
+	}
+	return fmt.Errorf("manage: backend %q is registered already, with other settings: register it once, or give one of them another name", name)
+}
+
+// same is a == b without a panic over what cannot be compared.
+func same(a, b any) bool {
 	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
 	return x.Comparable() && y.Comparable() && a == b
 }

@@ -68,8 +68,12 @@ func TestRegisteringTheSameBackendTwiceIsFineAndAnotherIsNot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := m.Wrap("fake", &fakeDriver{t: t}); err == nil {
-		t.Error("another driver under the same name was taken")
+	if _, err := m.Wrap("fake", &fakeDriver{t: t}); err == nil ||
+		!strings.Contains(err.Error(), "with another driver value: keep the driver that the first Wrap returned") {
+		t.Errorf("another driver under the same name: %v", err)
+	}
+	if _, err := m.Wrap("sqlite3", d); err == nil || !strings.Contains(err.Error(), `backend "sqlite3" is registered already`) {
+		t.Errorf("a driver under the name of a backend: %v", err)
 	}
 	if _, err := m.Wrap("none", nil); err == nil {
 		t.Error("a nil driver was taken")
@@ -206,6 +210,31 @@ func TestAKeyShowsNoSecretHoweverItIsPrinted(t *testing.T) {
 	}
 }
 
+func TestAnErrorNamesItsPoolOnce(t *testing.T) {
+	for query, want := range map[string]string{
+		"":                   "manage: pool fake (DSN hidden, ",
+		"?pool_name=my-pool": "manage: pool my-pool: ",
+	} {
+		m := newManager(t, manage.Options{})
+		if _, err := m.Wrap("fake", &fakeDriver{t: t}); err != nil {
+			t.Fatal(err)
+		}
+		db, err := m.OpenDB("fake", "x"+query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		p, _ := m.Pool(keyOf(t, m, "fake", "x"))
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec("ok")
+		if !errors.Is(err, pool.ErrClosed) || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), p.Name()) != 1 {
+			t.Errorf("error is\n%v\nwant one that begins with\n%s\nand has the name once", err, want)
+		}
+	}
+}
+
 func TestAPasswordIsInNoErrorLogOrStats(t *testing.T) {
 	const secret = "hunter2"
 	var log strings.Builder
@@ -260,6 +289,21 @@ func TestAPasswordIsInNoErrorLogOrStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown = append(shown, fmt.Sprintf("%v %+v %#v %v %+v", c, c, c, c.Driver(), m), log.String())
+	fail = false
+	leased, err := m.Connect(t.Context(), "fake", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leased.Close()
+	err = leased.Conn.Raw(func(proxy any) error {
+		for _, v := range []any{c, leased, *leased, proxy} {
+			shown = append(shown, fmt.Sprintf("%v %+v %#v %d %q", v, v, v, v, v))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 	for _, s := range shown {
 		if strings.Contains(s, secret) {
 			t.Errorf("a secret is shown: %s", s)

@@ -54,7 +54,7 @@ func (m *Manager) request(name, dsn string) (*request, error) {
 	if r.dsn, r.query, err = splitDSN(dsn); err != nil {
 		return nil, fmt.Errorf("manage: %s: DSN: %w", name, err)
 	}
-	if r.settings, err = m.options.Settings.with(r.query); err != nil {
+	if r.settings, err = m.options.Settings.withQuery(r.query); err != nil {
 		return nil, fmt.Errorf("manage: %s: DSN: %w", name, err)
 	}
 	r.key, err = newKey(b, r.dsn)
@@ -271,7 +271,7 @@ func (m *Manager) acquire(ctx context.Context, r *request, last *entry) (l pool.
 		case !errors.Is(err, pool.ErrClosed):
 			return l, nil, err
 		case !e.gone.Load(): // not disposed of: the manager itself is closed, or the user closed its pool
-			return l, nil, fmt.Errorf("manage: %v: %w", r.key, err)
+			return l, nil, fmt.Errorf("manage: %w", err) // which names the pool
 		}
 	}
 }

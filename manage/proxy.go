@@ -125,8 +125,8 @@ func (p *proxy) takeTurn(ctx context.Context) error {
 		if ctx.Err() == nil {
 			err = pool.ErrTimeout
 		}
-		return fmt.Errorf("manage: %v: another holder of the static connection has rows or a transaction open: close them first: %w",
-			p.entry.key, err)
+		return fmt.Errorf("manage: pool %s: another holder of the static connection has rows or a transaction open: close them first: %w",
+			p.entry.pool.Name(), err)
 	}
 	p.turn = true
 	return nil

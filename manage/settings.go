@@ -1,8 +1,6 @@
 package manage
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,9 +17,17 @@ import (
 
 // Settings are what a pool can be told, apart from its database. They come from
 // the query of a DSN, where the table in the package's text applies; from
-// Options.Settings; and from texts: a query (ParseSettings), a JSON object or
-// string, environment variables (SettingsFromEnv), and whatever else
-// knows encoding.TextUnmarshaler, such as YAML libraries and flag.TextVar.
+// Options.Settings; and from texts:
+//
+//   - a query, pool_size=5&pool_max_age=1h, by ParseSettings, String, MarshalText and
+//     UnmarshalText (so flag.TextVar works)
+//   - JSON, {"size": 5, "max_age": "1h"}
+//   - YAML, with any library that knows MarshalYAML and UnmarshalYAML(func(any) error)
+//   - environment variables, LIDO_SIZE=5, LIDO_MAX_AGE=1h, by SettingsFromEnv
+//
+// In JSON, YAML and the environment the names are those of a DSN without pool_. A name
+// given twice and an unknown name are errors. Reading replaces Settings as
+// a whole, or leaves them alone if there is an error.
 //
 // The zero value is that of all defaults.
 type Settings struct {
@@ -92,12 +98,39 @@ func fields() []settings.Field[Settings] {
 }
 
 // SettingKeys lists the names that settings have in a DSN: pool_strategy, pool_size and so on.
-func SettingKeys() []string {
-	keys := strategies.QueryKeys()
+func SettingKeys() []string { return namesOf(settingKeys(), inQuery) }
+
+// settingKeys lists the names without what is put before them.
+func settingKeys() []string {
+	keys := strategyKeys()
 	for _, f := range fields() {
-		keys = append(keys, settingPrefix+f.Key)
+		keys = append(keys, f.Key)
 	}
 	return keys
+}
+
+// strategyKeys are those of the settings that make up Settings.Strategy.
+func strategyKeys() []string {
+	keys := strategies.QueryKeys()
+	for i := range keys {
+		keys[i] = strings.TrimPrefix(keys[i], settingPrefix)
+	}
+	return keys
+}
+
+// naming turns the key of a setting into the name it has in one form of text.
+type naming = func(key string) string
+
+func inQuery(key string) string { return settingPrefix + key }
+
+func plain(key string) string { return key }
+
+func namesOf(keys []string, called naming) []string {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = called(key)
+	}
+	return names
 }
 
 // ParseSettings reads settings as they stand in a DSN:
@@ -112,47 +145,79 @@ func ParseSettings(text string) (Settings, error) {
 // STRATEGY, SIZE, MAX_AGE and so on. It reports false if none is set. An empty
 // variable counts as not set. A misspelled name cannot be noticed.
 func SettingsFromEnv(lookup func(name string) (string, bool), prefix string) (Settings, bool, error) {
-	query := url.Values{}
-	called := func(key string) string { return prefix + strings.ToUpper(strings.TrimPrefix(key, settingPrefix)) }
-	for key, text := range settings.Env(lookup, SettingKeys(), called) {
-		query.Set(key, text)
-	}
-	s, err := Settings{}.with(query)
+	called := func(key string) string { return prefix + strings.ToUpper(key) }
+	given := settings.Lookup(settings.Filled(lookup), settingKeys(), called)
+	s, err := Settings{}.with(given, called)
 	if err != nil {
 		return Settings{}, true, fmt.Errorf("manage: environment variables %s…: %w", prefix, err)
 	}
-	return s, len(query) > 0, nil
+	return s, len(given) > 0, nil
 }
 
-// with returns s with the settings of a query laid over it. Every key of the query
-// must be a setting.
-func (s Settings) with(query url.Values) (Settings, error) {
-	var errs []error
-	strategy, err := layStrategy(s.Strategy, query)
-	errs = append(errs, err)
-	table := fields()
-	keys := make([]string, len(table))
-	for i, f := range table {
-		keys[i] = f.Key
-	}
+// withQuery is with for the settings in a query, which must hold nothing else.
+func (s Settings) withQuery(query url.Values) (Settings, error) {
 	rest := maps.Clone(query)
-	given, err := settings.TakeQuery(rest, keys, func(key string) string { return settingPrefix + key })
-	errs = append(errs, err)
-	err = settings.Lay(&s, table, given, func(f settings.Field[Settings], text string) error {
-		return &pool.OptionError{Field: settingPrefix + f.Key, Value: fmt.Sprintf("%.64q", text), Remedy: f.Want}
-	}, nil)
-	errs = append(errs, err)
-	known := strategies.QueryKeys()
-	for _, key := range slices.Sorted(maps.Keys(rest)) {
-		if !slices.Contains(known, key) {
-			errs = append(errs, fmt.Errorf("setting %.64q: %s", key, settings.Unknown(key, SettingKeys())))
-		}
+	given, err := settings.TakeQuery(rest, settingKeys(), inQuery)
+	errs := []error{err}
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		errs = append(errs, unknown(name, inQuery))
+	}
+	s, err = s.with(given, inQuery)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+// with returns s with what is given, by key, laid over it. Errors call each key what it is
+// called in the text that it was read from.
+func (s Settings) with(given map[string]string, called naming) (Settings, error) {
+	strategy, err := layStrategy(s.Strategy, given, called)
+	errs := []error{err}
+	rest := maps.Clone(given)
+	for _, key := range strategyKeys() {
+		delete(rest, key)
+	}
+	errs = append(errs, settings.Lay(&s, fields(), rest,
+		func(f settings.Field[Settings], text string) error {
+			return &pool.OptionError{Field: called(f.Key), Value: fmt.Sprintf("%.64q", text), Remedy: f.Want}
+		},
+		func(key string) error { return unknown(key, called) }))
+	_, ping := given["ping"]
+	_, after := given["ping_after"]
+	if ping && !after && !s.Ping {
+		s.PingAfter = 0 // of what lies under a DSN that turns the ping off
+	}
+	if ping || after { // else it is a literal's, where the names are Go's
+		errs = append(errs, s.checkPing(called))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Settings{}, err
 	}
 	s.Strategy = strategy
 	return s, nil
+}
+
+// checkPing refuses a limit to what does not happen.
+func (s Settings) checkPing(called naming) error {
+	if s.PingAfter > 0 && !s.Ping {
+		return fmt.Errorf("%s needs %s=true", called("ping_after"), called("ping"))
+	}
+	return nil
+}
+
+// unknown is the error for a name that is no setting's. The names are compared without
+// pool_, which they have in a DSN only and which would make unlike ones look near.
+func unknown(name string, called naming) error {
+	keys := settingKeys()
+	key := settings.Nearest(strings.TrimPrefix(name, settingPrefix), keys)
+	if strings.EqualFold(name, "kind") {
+		key = "strategy" // what strategies.Config calls it
+	}
+	if key != "" {
+		return fmt.Errorf("setting %.64q: unknown; did you mean %q?", name, called(key))
+	}
+	return fmt.Errorf("setting %.64q: unknown; known: %s", name, strings.Join(namesOf(keys, called), ", "))
 }
 
 // effective is s with the defaults that a pool has in place of zeros.
@@ -166,25 +231,34 @@ func (s Settings) effective() Settings {
 	return s
 }
 
-// layStrategy lays the parts of a query that speak of the strategy over base; if
-// they name another kind, over that kind's defaults.
-func layStrategy(base strategies.Config, query url.Values) (strategies.Config, error) {
-	keys := strategies.QueryKeys()
-	given := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return query[key] == nil })
-	if len(given) == 0 {
-		return base, nil
-	}
-	merged := url.Values{}
-	if name := query.Get(keys[0]); base.Kind != "" && (name == "" || name == base.Kind) {
-		var err error
-		if merged, err = base.Query(); err != nil {
-			return base, err
+// layStrategy lays what is given of the strategy over base; if that names another kind,
+// over that kind's defaults.
+func layStrategy(base strategies.Config, given map[string]string, called naming) (strategies.Config, error) {
+	texts := map[string]string{} // by name
+	for _, key := range strategyKeys() {
+		if text, ok := given[key]; ok {
+			texts[called(key)] = text
 		}
 	}
-	for _, key := range given {
-		merged[key] = slices.Clone(query[key])
+	if len(texts) == 0 {
+		return base, nil
 	}
-	c, _, err := strategies.FromQuery(merged)
+	if name := given["strategy"]; base.Kind != "" && (name == "" || name == base.Kind) {
+		under, err := base.Query()
+		if err != nil {
+			return base, err
+		}
+		if given["size"] == "unlimited" {
+			under.Del(inQuery("max_overflow")) // for an unlimited size it must be 0, as it is by default
+		}
+		for _, key := range strategyKeys() {
+			if _, ok := texts[called(key)]; !ok && under.Has(inQuery(key)) {
+				texts[called(key)] = under.Get(inQuery(key))
+			}
+		}
+	}
+	lookup := func(name string) (string, bool) { text, ok := texts[name]; return text, ok }
+	c, _, err := strategies.FromTexts(lookup, called)
 	return c, err
 }
 
@@ -201,74 +275,6 @@ func (s Settings) texts() map[string]string {
 	return all
 }
 
-// String is s as ParseSettings reads it, without what is zero.
-func (s Settings) String() string {
-	var pairs []settings.Pair
-	if q, err := s.Strategy.Query(); err == nil {
-		for _, key := range strategies.QueryKeys() {
-			if q.Has(key) {
-				pairs = append(pairs, settings.Pair{Key: key, Value: q.Get(key)})
-			}
-		}
-	}
-	for _, p := range settings.Pairs(&s, fields()) {
-		pairs = append(pairs, settings.Pair{Key: settingPrefix + p.Key, Value: p.Value})
-	}
-	return settings.QueryText(pairs)
-}
-
-// MarshalText is String, or an error if s is not valid.
-func (s Settings) MarshalText() ([]byte, error) {
-	if err := s.validate(); err != nil {
-		return nil, err
-	}
-	return []byte(s.String()), nil
-}
-
-// UnmarshalText is ParseSettings.
-func (s *Settings) UnmarshalText(text []byte) error {
-	query, err := url.ParseQuery(string(text))
-	if err != nil {
-		return fmt.Errorf("manage: settings %.64q: %w", text, err)
-	}
-	return s.read(query)
-}
-
-// UnmarshalJSON reads an object, with the names of a DSN without "pool_":
-// {"strategy": "queue", "size": 5, "ping": true}; or a string, as ParseSettings does.
-func (s *Settings) UnmarshalJSON(data []byte) error {
-	data = bytes.TrimSpace(data)
-	switch {
-	case string(data) == "null":
-		return nil
-	case bytes.HasPrefix(data, []byte(`"`)):
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return fmt.Errorf("manage: settings: %w", err)
-		}
-		return s.UnmarshalText([]byte(text))
-	}
-	given, err := settings.JSON(data)
-	if err != nil {
-		return fmt.Errorf("manage: settings: %w", err)
-	}
-	query := url.Values{}
-	for key, text := range given {
-		query.Set(settingPrefix+key, text)
-	}
-	return s.read(query)
-}
-
-// read replaces s by what a query says, or leaves it alone if there is an error.
-func (s *Settings) read(query url.Values) error {
-	got, err := Settings{}.with(query)
-	if err != nil {
-		return fmt.Errorf("manage: settings: %w", err)
-	}
-	*s = got
-	return nil
-}
-
 // validate reports what of a literal no text could say.
 func (s Settings) validate() error {
 	var errs []error
@@ -280,6 +286,7 @@ func (s Settings) validate() error {
 			errs = append(errs, &pool.OptionError{Field: settingPrefix + f.Key, Value: f.Text(&s), Remedy: f.Want})
 		}
 	}
+	errs = append(errs, s.checkPing(inQuery))
 	return errors.Join(errs...)
 }
 

@@ -2,6 +2,7 @@ package manage_test
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -49,6 +50,7 @@ func TestWrongSettingsInADSNAreErrorsThatNameThem(t *testing.T) {
 	for query, want := range map[string]string{
 		"pool_sise=5":                         `setting "pool_sise": unknown; did you mean "pool_size"?`,
 		"pool_pings=1":                        `did you mean "pool_ping"?`,
+		"pool_foo=1":                          `setting "pool_foo": unknown; known: pool_strategy, pool_size`, // pool_max is not near
 		"pool_size=many":                      `pool_size is "many": give 0 to 1048576`,
 		"pool_size=1&pool_size=2":             `"pool_size" is given 2 times`,
 		"pool_ping=1&pool_ping=1":             `"pool_ping" is given 2 times`,
@@ -60,7 +62,7 @@ func TestWrongSettingsInADSNAreErrorsThatNameThem(t *testing.T) {
 		"pool_attempts=0":                     `pool_attempts is "0": give 1 to 1000000`,
 		"pool_strategy=quue":                  `did you mean "queue"?`,
 		"pool_strategy=static&pool_size=4":    `option "pool_size": not used by static`,
-		"pool_ping_after=1s":                  `PingAfter is 1s: it needs Ping`,
+		"pool_ping_after=1s":                  `pool_ping_after needs pool_ping=true`,
 		"pool_size=%zz":                       `pool_size: a percent sign starts no escape`,
 		"pool_size=many&pool_ping=x&pool_foo": `pool_foo`,
 	} {
@@ -188,6 +190,158 @@ func TestSettingsAreReadFromJSONObjectsAndTheEnvironment(t *testing.T) {
 	env["LIDO_PING"] = "perhaps"
 	if _, _, err := manage.SettingsFromEnv(lookup, "LIDO_"); err == nil || !strings.Contains(err.Error(), `"perhaps"`) {
 		t.Errorf("from a wrong environment: error is %v", err)
+	}
+}
+
+func TestANearMissIsShownAlone(t *testing.T) {
+	_, err := manage.ParseSettings("pool_sise=5")
+	if want := `manage: settings: setting "pool_sise": unknown; did you mean "pool_size"?`; err == nil || err.Error() != want {
+		t.Errorf("error is\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestErrorsCallASettingWhatTheTextCallsIt(t *testing.T) {
+	object := func(text string) error { return json.Unmarshal([]byte(text), new(manage.Settings)) }
+	env := func(name, text string) error {
+		_, _, err := manage.SettingsFromEnv(func(n string) (string, bool) { return text, n == name }, "LIDO_")
+		return err
+	}
+	const from0 = `: give 0 to 1048576, or "unlimited" (in Go pool.Unlimited)`
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{env("LIDO_SIZE", "x"), `manage: environment variables LIDO_…: pool: LIDO_SIZE is "x"` + from0},
+		{env("LIDO_PING", "x"), `manage: environment variables LIDO_…: pool: LIDO_PING is "x": give true or false`},
+		{env("LIDO_MAX", "1"), `manage: environment variables LIDO_…: strategies: option "LIDO_MAX": not used by queue, ` +
+			`which has LIDO_SIZE, LIDO_MAX_OVERFLOW, LIDO_TIMEOUT, LIDO_ORDER`},
+		{env("LIDO_STRATEGY", "quue"), `manage: environment variables LIDO_…: strategies: LIDO_STRATEGY "quue": unknown; ` +
+			`did you mean "queue"? known: assertion, null, queue, singleton, static`},
+		{env("LIDO_PING_AFTER", "3s"), `manage: environment variables LIDO_…: LIDO_PING_AFTER needs LIDO_PING=true`},
+		{object(`{"stack":true}`), `manage: settings: setting "stack": unknown; did you mean "stacks"?`},
+		{object(`{"pool_size":5}`), `manage: settings: setting "pool_size": unknown; did you mean "size"?`},
+		{object(`{"Ping":true}`), `manage: settings: setting "Ping": unknown; did you mean "ping"?`},
+		{object(`{"kind":"null"}`), `manage: settings: setting "kind": unknown; did you mean "strategy"?`},
+		{object(`{"lifetime":"1h"}`), `manage: settings: setting "lifetime": unknown; known: strategy, size, max_overflow, max, ` +
+			`timeout, order, no_stack, name, max_age, ping, ping_after, attempts, open_attempts, open_timeout, ping_timeout, ` +
+			`reset_timeout, close_timeout, reset, dropped, stacks`},
+		{object(`{"size":"x"}`), `manage: settings: pool: queue size is "x"` + from0},
+		{object(`{"ping":"x"}`), `manage: settings: pool: ping is "x": give true or false`},
+		{object(`{"strategy":"static","size":1}`), `manage: settings: strategies: option "size": not used by static, which has timeout`},
+		{object(`{"ping_after":"3s"}`), `manage: settings: ping_after needs ping=true`},
+		{object(`"size=5"`), `manage: settings: setting "size": unknown; did you mean "pool_size"?`},
+	} {
+		if tt.err == nil || tt.err.Error() != tt.want {
+			t.Errorf("error is\n%v\nwant\n%s", tt.err, tt.want)
+		}
+	}
+}
+
+func TestPingAfterNeedsPing(t *testing.T) {
+	if _, err := manage.ParseSettings("pool_ping=false&pool_ping_after=3s"); err == nil {
+		t.Error("ParseSettings took pool_ping_after without pool_ping")
+	}
+	if text, err := (manage.Settings{PingAfter: time.Second}).MarshalText(); err == nil {
+		t.Errorf("MarshalText wrote %s, which ParseSettings refuses", text)
+	}
+	m := newManager(t, manage.Options{Settings: manage.Settings{Ping: true, PingAfter: time.Second}})
+	if _, err := m.Wrap("fake", &fakeDriver{t: t}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dsn := range []string{"a?pool_ping=false", "b?pool_ping_after=3s", "c?pool_ping=true", "d"} {
+		db, err := m.OpenDB("fake", dsn)
+		if err != nil {
+			t.Errorf("%s, over settings with a ping: %v", dsn, err)
+			continue
+		}
+		_ = db.Close()
+	}
+}
+
+func TestAnUnlimitedSizeHasNoOverflowWhateverLiesUnderIt(t *testing.T) {
+	under := strategies.Config{Kind: "queue", Size: 2, MaxOverflow: 3, Timeout: time.Second}
+	m := newManager(t, manage.Options{Settings: manage.Settings{Strategy: under}})
+	if _, err := m.Wrap("fake", &fakeDriver{t: t}); err != nil {
+		t.Fatal(err)
+	}
+	db, err := m.OpenDB("fake", "a?pool_size=unlimited")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	p, _ := m.Pool(keyOf(t, m, "fake", "a"))
+	if want := (strategies.Queue{Size: pool.Unlimited, Timeout: time.Second}); p.Strategy() != want {
+		t.Errorf("strategy is %+v, want %+v", p.Strategy(), want)
+	}
+	if _, err := m.OpenDB("fake", "b?pool_size=unlimited&pool_max_overflow=3"); err == nil ||
+		!strings.Contains(err.Error(), `option "pool_max_overflow": not used by queue with pool_size unlimited`) {
+		t.Errorf("with an overflow: error is %v", err)
+	}
+}
+
+// decoded is what a YAML library gives to UnmarshalYAML for doc.
+func decoded(doc any) func(any) error {
+	return func(into any) error { *into.(*any) = doc; return nil }
+}
+
+func TestSettingsAreReadFromYAML(t *testing.T) {
+	strategy := strategies.Config{Kind: "queue", Size: 7, MaxOverflow: 10, Timeout: 30 * time.Second}
+	for name, doc := range map[string]any{
+		"a mapping":               map[string]any{"size": 7, "max_age": "1h", "ping": true},
+		"of an older library":     map[any]any{"size": uint64(7), "max_age": "1h", "ping": "true"},
+		"a string as in a DSN":    "pool_size=7&pool_max_age=1h&pool_ping=true",
+		"a mapping with strategy": map[string]any{"strategy": "queue", "size": 7, "max_age": "1h", "ping": true},
+	} {
+		got := everySetting
+		want := manage.Settings{Strategy: strategy, MaxAge: time.Hour, Ping: true}
+		if err := got.UnmarshalYAML(decoded(doc)); err != nil || got != want {
+			t.Errorf("%s: read as %+v, %v; want %+v", name, got, err, want)
+		}
+	}
+	got := everySetting
+	if err := got.UnmarshalYAML(decoded(nil)); err != nil || got != everySetting {
+		t.Errorf("null: %v, settings changed: %v", err, got != everySetting)
+	}
+}
+
+func TestWrongYAMLIsAnErrorThatLeavesTheOldSettings(t *testing.T) {
+	const twice = "yaml: line 2: mapping key \"size\" already defined at line 1"
+	for want, unmarshal := range map[string]func(any) error{
+		`manage: settings: setting "sise": unknown; did you mean "size"?`:         decoded(map[string]any{"sise": 7}),
+		`manage: settings: setting "pool_size": unknown; did you mean "size"?`:    decoded(map[string]any{"pool_size": 7}),
+		`manage: settings: pool: max_age is "30": give a duration such as "1h"`:   decoded(map[string]any{"max_age": 30}),
+		`manage: settings: "7" is given twice; give it once`:                      decoded(map[any]any{7: 1, "7": 2}),
+		`manage: settings: "pool_size" is given 2 times; give it once`:            decoded("pool_size=1&pool_size=2"),
+		`manage: settings: "strategy" is null: leave the key out, or quote the v`: decoded(map[string]any{"strategy": nil}),
+		`manage: settings: "strategy": want a number, a string or a bool`:         decoded(map[string]any{"strategy": map[string]any{"kind": "null"}}),
+		`manage: settings: want a YAML mapping or string`:                         decoded([]any{"size"}),
+		twice: func(any) error { return errors.New(twice) }, // libraries find it before we are asked
+	} {
+		got := everySetting
+		if err := got.UnmarshalYAML(unmarshal); err == nil || !strings.HasPrefix(err.Error(), want) || got != everySetting {
+			t.Errorf("error is\n%v\nwant\n%s\nsettings changed: %v", err, want, got != everySetting)
+		}
+	}
+}
+
+func TestSettingsWrittenAsYAMLAreReadAsEqual(t *testing.T) {
+	for _, s := range []manage.Settings{{}, everySetting, {Strategy: strategies.Config{Kind: "null", Max: pool.Unlimited}, Ping: true}} {
+		doc, err := s.MarshalYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got manage.Settings
+		if err := got.UnmarshalYAML(decoded(doc)); err != nil || got != s {
+			t.Errorf("%v: read as %+v, %v; want %+v", doc, got, err, s)
+		}
+	}
+	doc, err := manage.Settings{Strategy: strategies.Config{Kind: "static"}, MaxAge: time.Hour, Attempts: 2}.MarshalYAML()
+	want := map[string]any{"strategy": "static", "timeout": "unlimited", "max_age": "1h", "attempts": 2}
+	if got, ok := doc.(map[string]any); err != nil || !ok || !maps.Equal(got, want) {
+		t.Errorf("written as %v, %v; want %v", doc, err, want)
+	}
+	if doc, err := (manage.Settings{MaxAge: -1}).MarshalYAML(); err == nil {
+		t.Errorf("settings that are not valid are written as %v", doc)
 	}
 }
 

@@ -155,7 +155,7 @@ func TestHoldersOfAStaticConnectionTakeTurns(t *testing.T) {
 
 func TestWaitingForTheStaticConnectionEndsAndSaysWhy(t *testing.T) {
 	d := &fakeDriver{}
-	db, m := openFake(t, d, "pool_strategy=static&pool_timeout=20ms")
+	db, m := openFake(t, d, "pool_name=orders&pool_strategy=static&pool_timeout=20ms")
 	rows, err := db.Query("rows 3")
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func TestWaitingForTheStaticConnectionEndsAndSaysWhy(t *testing.T) {
 	}
 	says := func(what string, err error, is error) {
 		t.Helper()
-		if !errors.Is(err, is) || !strings.Contains(err.Error(), "another holder of the static connection") {
+		if !errors.Is(err, is) || !strings.HasPrefix(err.Error(), "manage: pool orders: another holder of the static connection") {
 			t.Errorf("%s: error is %v, want %v and why", what, err, is)
 		}
 	}
@@ -184,7 +184,7 @@ func TestWaitingForTheStaticConnectionEndsAndSaysWhy(t *testing.T) {
 		t.Errorf("after the rows were closed: %v", err)
 	}
 
-	db, _ = openFake(t, &fakeDriver{}, "pool_strategy=static&pool_timeout=0s")
+	db, _ = openFake(t, &fakeDriver{}, "pool_name=orders&pool_strategy=static&pool_timeout=0s")
 	tx, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestWaitingForTheStaticConnectionEndsAndSaysWhy(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	db, _ = openFake(t, &fakeDriver{}, "pool_strategy=static&pool_timeout=unlimited")
+	db, _ = openFake(t, &fakeDriver{}, "pool_name=orders&pool_strategy=static&pool_timeout=unlimited")
 	if _, err := db.Exec("ok"); err != nil {
 		t.Error(err)
 	}

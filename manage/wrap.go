@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,33 +18,26 @@ import (
 )
 
 // Wrap registers any driver under a name, and returns what to give to sql.Register, as
-// Driver does. For a database with a backend of its own, that is better: of a driver that it does not know
-// the manager cannot tell which DSNs mean the same, so two share a pool only if they
-// are equal letter by letter, nor what in them is a secret, so that nothing of them is
-// shown, and what an error repeats of them is masked.
+// Driver does. If the database has a backend of its own, Register that instead: of a driver
+// that it does not know the manager can tell neither which DSNs mean the same nor what in
+// them is a secret. So two DSNs share a pool only if they are equal letter by letter.
+// Nothing of a DSN is shown, and what an error repeats of it is masked. And a DSN of a private
+// in-memory database, where each connection has data of its own, is not noticed: such a one
+// needs the strategy static, or pool_size=1 without overflow (pool_max_overflow=0).
 //
 // Wrapping the same driver under the same name again does nothing; another one is an
-// error.
+// error. Two values that the driver's package made by &Driver{} are not the same: keep
+// the driver that the first Wrap returned.
 func (m *Manager) Wrap(name string, d driver.Driver) (driver.Driver, error) {
 	if d == nil {
 		return nil, fmt.Errorf("manage: driver %q is nil: give one", name)
 	}
-	m.mu.Lock()
-	old, _ := m.backends[name].(*wrapped)
-	m.mu.Unlock()
-	if old == nil || !sameDriver(old.driver, d) {
-		b := &wrapped{name: name, driver: d}
-		_, _ = rand.Read(b.salt[:]) // never fails
-		if err := m.Register(b); err != nil {
-			return nil, err
-		}
+	b := &wrapped{name: name, driver: d}
+	_, _ = rand.Read(b.salt[:]) // never fails
+	if err := m.Register(b); err != nil {
+		return nil, err
 	}
 	return m.Driver(name), nil
-}
-
-func sameDriver(a, b driver.Driver) bool {
-	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
-	return x.Comparable() && y.Comparable() && a == b
 }
 
 // wrapped is the Backend of a driver that nobody here knows.

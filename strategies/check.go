@@ -26,10 +26,21 @@ func validate(s pool.Strategy) error {
 	return c.Validate()
 }
 
-func checkQueue(c Config) error {
-	if c.Size == 0 && c.MaxOverflow == 0 {
-		return &pool.OptionError{Field: "queue size", Value: 0,
-			Remedy: "with max_overflow 0 too there is no seat; give 1 or more for either"}
+// adaptQueue leaves out the default overflow where nothing can be over the size.
+func adaptQueue(c *Config, given map[string]string) {
+	if _, ok := given["max_overflow"]; !ok && c.Size == pool.Unlimited {
+		c.MaxOverflow = 0
+	}
+}
+
+func checkQueue(c Config, called naming) error {
+	switch {
+	case c.Size == 0 && c.MaxOverflow == 0:
+		return &pool.OptionError{Field: kind{defaults: c}.label("size", called), Value: 0,
+			Remedy: fmt.Sprintf("with %s 0 too there is no seat; give 1 or more for either", called("max_overflow"))}
+	case c.Size == pool.Unlimited && c.MaxOverflow != 0:
+		return fmt.Errorf("strategies: option %q: not used by queue with %s unlimited, over which nothing can be: leave it out, or give 0",
+			called("max_overflow"), called("size"))
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 //   - YAML, with any library that knows MarshalYAML and UnmarshalYAML(func(any) error)
 //   - parts of a URL query, pool_strategy=queue&pool_size=5, by FromQuery and Query
 //   - environment variables, LIDO_STRATEGY=queue, LIDO_SIZE=5, by FromEnv and Environ
+//   - whatever else has values by name, by FromTexts
 //
 // Where JSON or YAML has a string instead of an object, it is a config string. A key
 // given twice, an unknown key, and an option that the kind does not use are errors. Reading
@@ -39,7 +40,8 @@ type Config struct {
 
 	// Size is Queue.Size or Singleton.Size.
 	Size int `json:"size" yaml:"size"`
-	// MaxOverflow is Queue.MaxOverflow.
+	// MaxOverflow is Queue.MaxOverflow. It must be 0 where Size is pool.Unlimited, and is then
+	// 0 also in a text that does not name it.
 	MaxOverflow int `json:"max_overflow" yaml:"max_overflow"`
 	// Max is Null.Max. This and the other numbers are pool.Unlimited in Go
 	// where texts say "unlimited".
@@ -59,9 +61,10 @@ const (
 )
 
 // New makes the strategy that c describes, as a plain value such as Queue{Size: 5}.
-// Its errors are those of Validate.
+// Its errors are those of Validate. The zero Config has no kind and is an error: set
+// Kind and what the kind needs, or start from Defaults("queue").
 func New(c Config) (pool.Strategy, error) {
-	k, err := c.valid()
+	k, err := c.valid(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +75,14 @@ func New(c Config) (pool.Strategy, error) {
 // of Kinds, a value out of range (a *pool.OptionError), an option that the kind does
 // not use yet is not zero.
 func (c Config) Validate() error {
-	_, err := c.valid()
+	_, err := c.valid(plain)
 	return err
 }
 
-func (c Config) valid() (kind, error) {
-	k, err := kindOf(c.Kind, plain)
+// valid is the kind of c, and what is wrong with c, in which options are called by their
+// names in the text that c comes from.
+func (c Config) valid(called naming) (kind, error) {
+	k, err := kindOf(c.Kind, called)
 	if err != nil {
 		return k, err
 	}
@@ -85,16 +90,16 @@ func (c Config) valid() (kind, error) {
 	var errs []error
 	for _, f := range k.options {
 		if !f.Valid(&c) {
-			errs = append(errs, &pool.OptionError{Field: k.label(f.Key, plain), Value: f.Text(&c), Remedy: f.Want})
+			errs = append(errs, &pool.OptionError{Field: k.label(f.Key, called), Value: f.Text(&c), Remedy: f.Want})
 		}
 	}
 	for _, f := range allOptions() {
 		if !f.IsZero(&c) && !slices.Contains(own, f.Key) {
-			errs = append(errs, k.refuse(f.Key, plain))
+			errs = append(errs, k.unused(f.Key, called))
 		}
 	}
 	if k.check != nil {
-		errs = append(errs, k.check(c))
+		errs = append(errs, k.check(c, called))
 	}
 	return k, errors.Join(errs...)
 }
@@ -118,8 +123,7 @@ func Parse(text string) (Config, error) {
 	if _, ok := given[kindKey]; ok {
 		return Config{}, errors.New(`strategies: config: the kind stands before the question mark, as in "queue?size=5"`)
 	}
-	given[kindKey] = kind
-	return read(given, plain)
+	return readKind(kind, given, plain, nil)
 }
 
 // String is c as a config string. It writes also what is not valid.
@@ -248,12 +252,21 @@ func (c Config) Query() (url.Values, error) {
 // SIZE, MAX_OVERFLOW, MAX, TIMEOUT, ORDER, NO_STACK. It reports false if none is
 // set. An empty variable counts as not set. A misspelled name cannot be noticed.
 func FromEnv(lookup func(name string) (string, bool), prefix string) (Config, bool, error) {
-	name := envName(prefix)
-	given := settings.Env(lookup, allKeys(), name)
+	name := func(key string) string { return prefix + strings.ToUpper(key) }
+	return FromTexts(settings.Filled(lookup), name)
+}
+
+// FromTexts reads what lookup knows by name, where name says what the keys "strategy", "size",
+// "max_overflow", "max", "timeout", "order" and "no_stack" are called there; errors use
+// those names too. It reports false if lookup knows none. It is for texts that have names of
+// their own, such as flags or a section of a larger file.
+func FromTexts(lookup func(name string) (string, bool), name func(key string) string) (Config, bool, error) {
+	called := func(key string) string { return name(outside(key)) }
+	given := settings.Lookup(lookup, allKeys(), called)
 	if len(given) == 0 {
 		return Config{}, false, nil
 	}
-	c, err := read(given, name)
+	c, err := read(given, called)
 	return c, true, err
 }
 
@@ -303,11 +316,17 @@ func keysOf(fields []settings.Field[Config], called naming) []string {
 	return names
 }
 
-// read makes a Config of what a text gives, by key, laid over the defaults of its kind.
-// Errors call each key what it was called in the text.
+// read makes a Config of what a text gives, by key, the kind among them.
 func read(given map[string]string, called naming) (Config, error) {
 	name := given[kindKey]
 	delete(given, kindKey)
+	return readKind(name, given, called, []string{called(kindKey)})
+}
+
+// readKind makes a Config of a kind and what a text gives, by key, laid over the defaults of
+// that kind. Errors call each key what it was called in the text, where the keys in also
+// would have been known too.
+func readKind(name string, given map[string]string, called naming, also []string) (Config, error) {
 	if name == "" {
 		name = defaultKind
 	}
@@ -320,9 +339,12 @@ func read(given map[string]string, called naming) (Config, error) {
 		func(f settings.Field[Config], text string) error {
 			return &pool.OptionError{Field: k.label(f.Key, called), Value: quote(text), Remedy: f.Want}
 		},
-		func(key string) error { return k.refuse(key, called) })
+		func(key string) error { return k.refuse(key, called, also) })
+	if k.adapt != nil {
+		k.adapt(&c, given)
+	}
 	if err == nil {
-		err = c.Validate()
+		_, err = c.valid(called)
 	}
 	if err != nil {
 		return Config{}, err
@@ -343,7 +365,7 @@ func (c Config) pairs() ([]settings.Pair, error) {
 	if c == (Config{}) {
 		return nil, nil
 	}
-	k, err := c.valid()
+	k, err := c.valid(plain)
 	if err != nil {
 		return nil, err
 	}

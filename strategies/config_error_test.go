@@ -30,6 +30,7 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		from0 = `give 0 to 1048576, or "unlimited" (in Go pool.Unlimited)`
 		from1 = `give 1 to 1048576, or "unlimited" (in Go pool.Unlimited)`
 		wait  = `give a duration such as "30s", "0s" not to wait (in Go NoWait), or "unlimited" (in Go 0)`
+		bound = `: not used by queue with size unlimited, over which nothing can be: leave it out, or give 0`
 		known = `known: assertion, null, queue, singleton, static`
 	)
 	for _, tt := range []struct {
@@ -37,7 +38,7 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		want string
 	}{
 		// Kinds.
-		{literal(config{}), `strategies: kind "": unknown; ` + known},
+		{literal(config{}), `strategies: kind is empty: set one, or start from strategies.Defaults("queue")`},
 		{literal(config{Kind: "qeue"}), `strategies: kind "qeue": unknown; did you mean "queue"? ` + known},
 		{text("Queue"), `strategies: kind "Queue": unknown; did you mean "queue"? ` + known},
 		{text("lru\n"), `strategies: kind "lru\n": unknown; ` + known},
@@ -50,6 +51,7 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		{literal(config{Kind: "queue", Size: 1, MaxOverflow: 1<<20 + 1}), `pool: queue max_overflow is 1048577: ` + from0},
 		{literal(config{Kind: "queue"}), `pool: queue size is 0: with max_overflow 0 too there is no seat; give 1 or more for either`},
 		{text("queue?size=0&max_overflow=0"), `pool: queue size is 0: with max_overflow 0 too there is no seat; give 1 or more for either`},
+		{env("LIDO_SIZE=0", "LIDO_MAX_OVERFLOW=0"), `pool: LIDO_SIZE is 0: with LIDO_MAX_OVERFLOW 0 too there is no seat; give 1 or more for either`},
 		{literal(config{Kind: "singleton"}), `pool: singleton size is 0: ` + from1},
 		{literal(config{Kind: "null"}), `pool: null max is 0: ` + from1},
 		{literal(config{Kind: "static", Timeout: -time.Second}), `pool: static timeout is -1s: ` + wait},
@@ -70,11 +72,16 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, order`},
 		{text("assertion?timeout=unlimited"), `strategies: option "timeout": not used by assertion, which has no_stack`},
 		{document(map[string]any{"kind": "static", "size": 5}), `strategies: option "size": not used by static, which has timeout`},
+		{literal(config{Kind: "queue", Size: pool.Unlimited, MaxOverflow: 1}), `strategies: option "max_overflow"` + bound},
+		{text("queue?size=unlimited&max_overflow=unlimited"), `strategies: option "max_overflow"` + bound},
+		{env("LIDO_SIZE=unlimited", "LIDO_MAX_OVERFLOW=10"), `strategies: option "LIDO_MAX_OVERFLOW"` +
+			strings.Replace(bound, "with size", "with LIDO_SIZE", 1)},
 		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_order`},
 		{env("LIDO_STRATEGY=null", "LIDO_SIZE=1"), `strategies: option "LIDO_SIZE": not used by null, which has LIDO_MAX, LIDO_TIMEOUT`},
 		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, order`},
-		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: size, max_overflow, timeout, order`},
-		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: size, max_overflow, timeout, order`},
+		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, order`},
+		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, order`},
+		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, order`},
 
 		// Several at once.
 		{text("null?sise=1&order=x&max=0&timeout=soon"), strings.Join([]string{

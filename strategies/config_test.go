@@ -28,8 +28,12 @@ func valid() []config {
 	for _, n := range []int{0, 1, 7, 1 << 20, pool.Unlimited} {
 		for _, d := range []time.Duration{0, strategies.NoWait, 1, 1500, 90 * second, 36 * time.Hour, 1<<63 - 1} {
 			for _, o := range []strategies.Order{"", strategies.LIFO, strategies.FIFO} {
+				over := 3
+				if n == pool.Unlimited {
+					over = 0
+				}
 				cs = append(cs,
-					config{Kind: "queue", Size: n, MaxOverflow: 3, Timeout: d, Order: o},
+					config{Kind: "queue", Size: n, MaxOverflow: over, Timeout: d, Order: o},
 					config{Kind: "queue", Size: 2, MaxOverflow: n, Timeout: d, Order: o})
 			}
 			if n != 0 {
@@ -217,19 +221,20 @@ func TestKindsAreSortedAndHaveDefaultsThatWork(t *testing.T) {
 func TestTextsSayWhatDiffersFromTheDefaults(t *testing.T) {
 	const half = 30 * time.Second
 	for text, want := range map[string]config{
-		"":                             {Kind: "queue", Size: 5, MaxOverflow: 10, Timeout: half},
-		"queue?":                       {Kind: "queue", Size: 5, MaxOverflow: 10, Timeout: half},
-		"?size=7":                      {Kind: "queue", Size: 7, MaxOverflow: 10, Timeout: half},
-		"queue?size=0":                 {Kind: "queue", MaxOverflow: 10, Timeout: half},
-		"queue?max_overflow=0":         {Kind: "queue", Size: 5, Timeout: half},
-		"queue?max_overflow=unlimited": {Kind: "queue", Size: 5, MaxOverflow: pool.Unlimited, Timeout: half},
-		"queue?order=fifo&size=unlimited": {Kind: "queue", Size: pool.Unlimited, MaxOverflow: 10, Timeout: half,
-			Order: strategies.FIFO},
-		"singleton?timeout=0s":      {Kind: "singleton", Size: 5, Timeout: strategies.NoWait},
-		"static?timeout=unlimited":  {Kind: "static"},
-		"null?timeout=1500ms&max=2": {Kind: "null", Max: 2, Timeout: 1500 * time.Millisecond},
-		"assertion?no_stack=true":   {Kind: "assertion", NoStack: true},
-		"queue?max%5Foverflow=%31":  {Kind: "queue", Size: 5, MaxOverflow: 1, Timeout: half},
+		"":                                    {Kind: "queue", Size: 5, MaxOverflow: 10, Timeout: half},
+		"queue?":                              {Kind: "queue", Size: 5, MaxOverflow: 10, Timeout: half},
+		"?size=7":                             {Kind: "queue", Size: 7, MaxOverflow: 10, Timeout: half},
+		"queue?size=0":                        {Kind: "queue", MaxOverflow: 10, Timeout: half},
+		"queue?max_overflow=0":                {Kind: "queue", Size: 5, Timeout: half},
+		"queue?max_overflow=unlimited":        {Kind: "queue", Size: 5, MaxOverflow: pool.Unlimited, Timeout: half},
+		"queue?order=fifo&size=unlimited":     {Kind: "queue", Size: pool.Unlimited, Timeout: half, Order: strategies.FIFO},
+		"queue?size=unlimited":                {Kind: "queue", Size: pool.Unlimited, Timeout: half},
+		"queue?size=unlimited&max_overflow=0": {Kind: "queue", Size: pool.Unlimited, Timeout: half},
+		"singleton?timeout=0s":                {Kind: "singleton", Size: 5, Timeout: strategies.NoWait},
+		"static?timeout=unlimited":            {Kind: "static"},
+		"null?timeout=1500ms&max=2":           {Kind: "null", Max: 2, Timeout: 1500 * time.Millisecond},
+		"assertion?no_stack=true":             {Kind: "assertion", NoStack: true},
+		"queue?max%5Foverflow=%31":            {Kind: "queue", Size: 5, MaxOverflow: 1, Timeout: half},
 	} {
 		got, err := strategies.Parse(text)
 		if err != nil {
@@ -399,6 +404,37 @@ func TestFromEnvReadsVariablesWithAPrefix(t *testing.T) {
 	c, found, err = strategies.FromEnv(env, "OTHER_")
 	if c != (config{}) || found || err != nil {
 		t.Errorf("OTHER_: %v, %v, %v; want nothing found", c, found, err)
+	}
+}
+
+func TestFromTextsReadsAndReportsByNamesOfTheCallers(t *testing.T) {
+	name := func(key string) string { return "db-" + key }
+	flags := map[string]string{"db-strategy": "null", "db-max": "3", "max": "7"}
+	look := func(name string) (string, bool) { text, ok := flags[name]; return text, ok }
+	c, found, err := strategies.FromTexts(look, name)
+	if want := (config{Kind: "null", Max: 3, Timeout: 30 * time.Second}); c != want || !found || err != nil {
+		t.Errorf("FromTexts = %v, %v, %v; want %v", c, found, err, want)
+	}
+	for key, want := range map[string]string{
+		"db-max":  `pool: db-max is "": give`, // empty, yet there
+		"db-size": `strategies: option "db-size": not used by null, which has db-max, db-timeout`,
+	} {
+		before, ok := flags[key]
+		flags[key] = ""
+		if _, _, err := strategies.FromTexts(look, name); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error is\n%v\nwant\n%s", err, want)
+		}
+		if flags[key] = before; !ok {
+			delete(flags, key)
+		}
+	}
+	flags["db-strategy"] = "nul"
+	if _, _, err := strategies.FromTexts(look, name); err == nil || !strings.HasPrefix(err.Error(), `strategies: db-strategy "nul": unknown`) {
+		t.Errorf("a wrong strategy: error is %v", err)
+	}
+	clear(flags)
+	if c, found, err := strategies.FromTexts(look, name); c != (config{}) || found || err != nil {
+		t.Errorf("of nothing: %v, %v, %v", c, found, err)
 	}
 }
 

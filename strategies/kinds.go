@@ -24,8 +24,10 @@ const (
 type kind struct {
 	defaults Config // what texts are laid over; names the kind
 	options  []settings.Field[Config]
-	check    func(Config) error // what no option alone can tell; nil: nothing
-	build    func(Config) pool.Strategy
+	// adapt fits defaults that were not overridden to what was given; nil: they always fit.
+	adapt func(c *Config, given map[string]string)
+	check func(c Config, called naming) error // what no option alone can tell; nil: nothing
+	build func(Config) pool.Strategy
 }
 
 // kinds lists the strategies, in order of name. A new one is a new entry.
@@ -44,6 +46,7 @@ func kinds() []kind {
 		{
 			defaults: Config{Kind: "queue", Size: defaultSize, MaxOverflow: defaultOverflow, Timeout: defaultTimeout},
 			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), orderField()},
+			adapt:    adaptQueue,
 			check:    checkQueue,
 			build: func(c Config) pool.Strategy {
 				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, Order: c.Order}
@@ -108,6 +111,9 @@ func kindOf(name string, called naming) (kind, error) {
 			return k, nil
 		}
 	}
+	if name == "" {
+		return kind{}, fmt.Errorf(`strategies: %s is empty: set one, or start from strategies.Defaults(%q)`, called(kindKey), defaultKind)
+	}
 	return kind{}, fmt.Errorf("strategies: %s %s: %s", called(kindKey), quote(name), settings.Unknown(name, Kinds()))
 }
 
@@ -120,12 +126,18 @@ func (k kind) label(key string, called naming) string {
 	return k.defaults.Kind + " " + key
 }
 
-// refuse is the error for a key that is no option of k, though perhaps of another kind.
-func (k kind) refuse(key string, called naming) error {
-	own := keysOf(k.options, called)
+// refuse is the error for a key that is no option of k, though perhaps of another kind. also
+// is what else could have stood there.
+func (k kind) refuse(key string, called naming, also []string) error {
 	if slices.Contains(keysOf(allOptions(), plain), key) {
-		return fmt.Errorf("strategies: option %q: not used by %s, which has %s",
-			called(key), k.defaults.Kind, strings.Join(own, ", "))
+		return k.unused(key, called)
 	}
-	return fmt.Errorf("strategies: option %s: %s", quote(called(key)), settings.Unknown(called(key), own))
+	known := slices.Concat(also, keysOf(k.options, called))
+	return fmt.Errorf("strategies: option %s: %s", quote(called(key)), settings.Unknown(called(key), known))
+}
+
+// unused is the error for an option of another kind.
+func (k kind) unused(key string, called naming) error {
+	return fmt.Errorf("strategies: option %q: not used by %s, which has %s",
+		called(key), k.defaults.Kind, strings.Join(keysOf(k.options, called), ", "))
 }

@@ -17,7 +17,8 @@ type Queue struct {
 	// keeps, and opens, as many as are ever wanted at once.
 	Size int
 	// MaxOverflow is how many more may be open at once. 0: none. pool.Unlimited: no bound.
-	// Raising it helps against peaks, at the cost of an open each.
+	// It must be 0 if Size is unlimited. Raising it helps against peaks, at the cost of an
+	// open each.
 	MaxOverflow int
 	// Timeout is the longest wait for a resource, opening included. 0: no limit of its
 	// own, ctx alone decides. NoWait: do not stand in line.

@@ -30,8 +30,11 @@ type Options struct {
 // Backend opens, checks, resets and closes connections of one connector. It
 // satisfies pool.Backend[*Conn].
 type Backend struct {
-	connector driver.Connector
-	options   Options
+	// A function, because a connector may be a struct with a password in it, and what prints
+	// a Backend would print that. Of a function it shows the address.
+	connect func(context.Context) (driver.Conn, error)
+	from    string // the type of the connector
+	options Options
 }
 
 var _ pool.Backend[*Conn] = (*Backend)(nil)
@@ -50,7 +53,7 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 	if o.Classify == nil {
 		o.Classify = Classify
 	}
-	return &Backend{connector: c, options: o}, nil
+	return &Backend{connect: c.Connect, from: fmt.Sprintf("%T", c), options: o}, nil
 }
 
 // Open opens a connection. Whether it returns when ctx ends is the connector's
@@ -58,14 +61,14 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 // wraps is still found by errors.Is and errors.As, and what errors.As finds is
 // the driver's own error: print the whole, not the part.
 func (b *Backend) Open(ctx context.Context) (*Conn, error) {
-	raw, err := b.connector.Connect(ctx)
+	raw, err := b.connect(ctx)
 	switch {
 	case err != nil && b.options.Redact != nil:
 		return nil, &redactedError{text: b.options.Redact(err.Error()), err: err}
 	case err != nil:
 		return nil, err
 	case raw == nil:
-		return nil, fmt.Errorf("sqldriver: connector %T returned neither a connection nor an error", b.connector)
+		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
 	return &Conn{raw: raw, dirty: b.options.Dirty}, nil
 }

@@ -233,3 +233,50 @@ func TestConnectorOfPrefersTheDriversOwn(t *testing.T) {
 		t.Error("a nil driver was accepted")
 	}
 }
+
+// secretConnector and secretConn are structs with a password in them, as some drivers have.
+type secretConnector struct{ password string }
+
+func (c secretConnector) Connect(context.Context) (driver.Conn, error) {
+	_, raw := newBare()
+	return secretConn{raw, c.password}, nil
+}
+
+func (secretConnector) Driver() driver.Driver { return nil }
+
+type secretConn struct {
+	driver.Conn
+	password string
+}
+
+func TestNothingThatIsPrintedShowsASecretOfTheConnector(t *testing.T) {
+	const secret = "s3cret"
+	b, err := sqldriver.New(secretConnector{secret}, sqldriver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := new(string)
+	made, err := sqldriver.ConnectorOf(plainDriver{dsn}, "u:"+secret+"@h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := sqldriver.New(made, sqldriver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{b, *b, c, *c, made, of, *of, struct{ hidden any }{made}, struct{ hidden sqldriver.Backend }{*b}} {
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+			text := fmt.Sprintf(format, v)
+			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+				t.Errorf("%s of a %T shows the secret: %s", format, v, text)
+			}
+		}
+	}
+	if got, want := fmt.Sprint(c), "sqldriver.Conn(sqldriver_test.secretConn)"; got != want {
+		t.Errorf("a Conn is shown as %s, want %s", got, want)
+	}
+}

@@ -22,6 +22,14 @@ type Conn struct {
 // close it, and do not use it after the release.
 func (c *Conn) Raw() driver.Conn { return c.raw }
 
+// String shows the type of the driver's connection, and nothing of what that holds.
+func (c Conn) String() string { return fmt.Sprintf("sqldriver.Conn(%T)", c.raw) }
+
+// Format prints String for every verb, by the rules of a string.
+func (c Conn) Format(f fmt.State, verb rune) {
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), c.String())
+}
+
 // BeginTx begins a transaction that Reset ends if the holder does not. A driver
 // without driver.ConnBeginTx gets Begin, by the rules of database/sql: it
 // must be asked for the default isolation and for reading and writing.

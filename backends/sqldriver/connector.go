@@ -18,25 +18,26 @@ func ConnectorOf(d driver.Driver, dsn string) (driver.Connector, error) {
 	if dc, ok := d.(driver.DriverContext); ok {
 		return dc.OpenConnector(dsn)
 	}
-	return &dsnConnector{driver: d, dsn: dsn}, nil
+	return dsnConnector{driver: d, open: func() (driver.Conn, error) { return d.Open(dsn) }}, nil
 }
 
-// dsnConnector is the connector of a driver that has none. It never shows its
-// DSN; used as a pointer, also not when printed as a part of something else.
+// dsnConnector is the connector of a driver that has none. Its DSN is held by a function,
+// of which nothing that prints a connector, or what it is a part of, can show more than
+// the address.
 type dsnConnector struct {
 	driver driver.Driver
-	dsn    string
+	open   func() (driver.Conn, error)
 }
 
-func (c *dsnConnector) Connect(ctx context.Context) (driver.Conn, error) {
+func (c dsnConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	return c.driver.Open(c.dsn)
+	return c.open()
 }
 
-func (c *dsnConnector) Driver() driver.Driver { return c.driver }
+func (c dsnConnector) Driver() driver.Driver { return c.driver }
 
-func (c *dsnConnector) String() string { return "sqldriver.connector" }
+func (c dsnConnector) String() string { return "sqldriver.connector" }
 
-func (c *dsnConnector) GoString() string { return c.String() }
+func (c dsnConnector) GoString() string { return c.String() }

@@ -13,7 +13,9 @@ import (
 // Conns opens, checks, resets and closes the connections to one database. It
 // satisfies pool.Backend[*sqlite3.SQLiteConn] and pool.LimitChecker.
 type Conns struct {
-	dsn     dsn
+	// A function, of which fmt shows the address only. It does not ask a Conns in an unexported
+	// field of some struct for its String.
+	dsn     func() dsn
 	driver  *sqlite3.SQLiteDriver
 	reset   sqldriver.ResetMode
 	private bool
@@ -43,7 +45,7 @@ func (b Backend) Conns(dsn string) (*Conns, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	c := &Conns{dsn: d, driver: b.Driver, reset: reset, private: b.PrivateMemory}
+	c := &Conns{dsn: d.keep, driver: b.Driver, reset: reset, private: b.PrivateMemory}
 	if c.driver == nil {
 		c.driver = &sqlite3.SQLiteDriver{}
 	}
@@ -51,10 +53,15 @@ func (b Backend) Conns(dsn string) (*Conns, error) {
 }
 
 // String returns the DSN in canonical form, redacted.
-func (c *Conns) String() string { return redact(c.dsn.String()) }
+func (c Conns) String() string {
+	if c.dsn == nil {
+		return "" // the zero Conns, which Open did not make
+	}
+	return redact(c.dsn().String())
+}
 
 // GoString keeps %#v, too, from showing secrets.
-func (c *Conns) GoString() string { return fmt.Sprintf("sqlite.Conns(%q)", c) }
+func (c Conns) GoString() string { return fmt.Sprintf("sqlite.Conns(%q)", c.String()) }
 
 // Open opens a connection, and creates the database if it does not exist. The
 // driver cannot be stopped by ctx: Open may wait as long as the busy
@@ -102,5 +109,5 @@ func (c *Conns) Classify(err error) pool.Fault { return Classify(err) }
 // same in-memory database, or would lose it between two leases, unless
 // Backend.PrivateMemory or the DSN parameter private_memory allows it.
 func (c *Conns) CheckLimits(kind string, l pool.Limits) error {
-	return c.dsn.checkLimits(c.private, kind, l)
+	return c.dsn().checkLimits(c.private, kind, l)
 }

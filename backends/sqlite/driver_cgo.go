@@ -32,11 +32,11 @@ func (c *Conns) connect(ctx context.Context) (driver.Conn, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		raw, err := c.driver.Open(c.dsn.forDriver())
+		raw, err := c.driver.Open(c.dsn().forDriver())
 		if err == nil {
 			return raw, nil
 		}
-		if code(err) == sqlite3.ErrBusy && try < createTries && c.dsn.params["_journal_mode"] == "WAL" {
+		if code(err) == sqlite3.ErrBusy && try < createTries && c.dsn().params["_journal_mode"] == "WAL" {
 			if err = c.awaitWriter(); err == nil {
 				continue
 			}
@@ -48,7 +48,7 @@ func (c *Conns) connect(ctx context.Context) (driver.Conn, error) {
 // awaitWriter returns when nobody writes to the database, or with SQLITE_BUSY
 // when the busy timeout has passed.
 func (c *Conns) awaitWriter() error {
-	conn, err := (&sqlite3.SQLiteDriver{}).Open(c.dsn.withoutJournal())
+	conn, err := (&sqlite3.SQLiteDriver{}).Open(c.dsn().withoutJournal())
 	if err != nil {
 		return err
 	}

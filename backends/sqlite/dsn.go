@@ -231,6 +231,9 @@ func (d *dsn) layDefaults() {
 	}
 }
 
+// keep returns d: as a method value it is a DSN that fmt cannot look into.
+func (d dsn) keep() dsn { return d }
+
 // String is the canonical form.
 func (d dsn) String() string { return d.format(func(string) bool { return true }) }
 

@@ -26,12 +26,15 @@ const (
 	memoryDefaults = "_busy_timeout=5000&_txlock=immediate"
 )
 
+// escaped writes the path of a clone or a temporary directory as a DSN does.
+func escaped(path string) string { return strings.NewReplacer("%", "%25", " ", "%20").Replace(path) }
+
 func TestCanonicalIsOneFormForOneMeaning(t *testing.T) {
 	here, err := filepath.Abs(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	here = filepath.ToSlash(here)
+	here = escaped(filepath.ToSlash(here))
 	for _, tt := range []struct {
 		want string
 		dsns []string
@@ -84,6 +87,8 @@ func TestCanonicalRefusesWhatCannotWorkAndSaysWhatToDo(t *testing.T) {
 		{"x?_timeuot=1", "did you mean _timeout?"},
 		{"x?busy_timeout=1", "did you mean _busy_timeout?"},
 		{"x?_pragma=busy_timeout(5000)", "of another driver"},
+		{"x?_foo=1", `"_foo" is unknown: known are _auth, `}, // _fk is not near
+		{"x?_jurnal_mode=WAL", `"_jurnal_mode" is unknown: did you mean _journal_mode?`},
 		{"x?_own=1&vfs=custom", `"_own" is unknown`},
 		{"x?pool_size=5", `"pool_size" is unknown`},
 		{"x?_txlock=now", `_txlock is "now": give one of deferred, immediate, exclusive`},

@@ -143,6 +143,7 @@ func TestOpenFailsWithTheNameOfTheDatabaseAndARemedy(t *testing.T) {
 			}
 			e, _ := errors.AsType[sqlite3.Error](err)
 			path, _, _ := strings.Cut(tt.dsn, "?")
+			path = escaped(path)
 			text := err.Error()
 			if e.Code != tt.code || !strings.HasPrefix(text, "sqlite: open file:"+path+"?") || !strings.Contains(text, tt.remedy) {
 				t.Errorf("got code %d and %q, want code %d, the path %s and %q", e.Code, err, tt.code, path, tt.remedy)
@@ -203,11 +204,19 @@ func TestConnsPrintsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, b := range []any{conns(t, dsn), plain} {
-		for _, format := range []string{"%v", "%+v", "%#v"} {
-			if text := fmt.Sprintf(format, b); strings.Contains(text, "s3cret") {
-				t.Errorf("%s shows the password: %s", format, text)
+	c := conns(t, dsn)
+	for _, b := range []any{c, *c, plain, struct{ hidden sqlite.Conns }{*c}, []sqlite.Conns{*c}, map[string]any{"x": *c}, sqlite.Conns{}} {
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+			text := fmt.Sprintf(format, b)
+			if strings.Contains(text, "s3cret") || strings.Contains(text, fmt.Sprintf("%x", "s3cret")) {
+				t.Errorf("%s of a %T shows the password: %s", format, b, text)
 			}
 		}
+	}
+	if got, want := fmt.Sprintf("%v", *c), c.String(); got != want || !strings.Contains(got, "_auth_pass=xxxxx") {
+		t.Errorf("a value is shown as %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprintf("%#v", *c), fmt.Sprintf("%#v", c); got != want {
+		t.Errorf("%%#v of a value is %s, want %s", got, want)
 	}
 }

@@ -2,11 +2,14 @@ package sqlite
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lidopool/lido/internal/settings"
 )
 
 // param is a parameter of a DSN.
@@ -82,16 +85,20 @@ func unknown(name string) error {
 			"write _busy_timeout=5000 for _pragma=busy_timeout(5000), and so on")
 	}
 	var names []string
+	whole := map[string]string{} // by the name without its underscore, which makes unlike ones look near
 	for _, p := range params() {
-		names = append(names, p.name)
-		if p.alias != "" {
-			names = append(names, p.alias)
+		for _, known := range []string{p.name, p.alias} {
+			if known != "" {
+				names = append(names, strings.TrimPrefix(known, "_"))
+				whole[strings.TrimPrefix(known, "_")] = known
+			}
 		}
 	}
-	slices.Sort(names)
-	nearest := slices.MinFunc(names, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	return fmt.Errorf("sqlite: DSN parameter %.40q is unknown: did you mean %s? Known are %s",
-		name, nearest, strings.Join(names, ", "))
+	if near := settings.Nearest(strings.TrimPrefix(name, "_"), names); near != "" {
+		return fmt.Errorf("sqlite: DSN parameter %.40q is unknown: did you mean %s?", name, whole[near])
+	}
+	return fmt.Errorf("sqlite: DSN parameter %.40q is unknown: known are %s",
+		name, strings.Join(slices.Sorted(maps.Values(whole)), ", "))
 }
 
 // text takes any value.
@@ -143,25 +150,4 @@ func location(value string) (string, error) {
 		return "", fmt.Errorf("give auto or a name of the time zone database, such as Europe/Rome")
 	}
 	return value, nil
-}
-
-// distance is how many letters must be changed, added or left out to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -48,16 +48,24 @@ func TakeQuery(q url.Values, keys []string, name func(key string) string) (map[s
 	return given, err
 }
 
-// Env returns the values of keys, each of which lookup knows as name(key). An empty variable
-// counts as not set, since many tools that start programs cannot unset one.
-func Env(lookup func(string) (string, bool), keys []string, name func(key string) string) map[string]string {
+// Lookup returns the values of keys, each of which lookup knows as name(key).
+func Lookup(lookup func(string) (string, bool), keys []string, name func(key string) string) map[string]string {
 	given := map[string]string{}
 	for _, key := range keys {
-		if text, ok := lookup(name(key)); ok && text != "" {
+		if text, ok := lookup(name(key)); ok {
 			given[key] = text
 		}
 	}
 	return given
+}
+
+// Filled is lookup for environment variables: an empty one counts as not set, since many tools
+// that start programs cannot unset one.
+func Filled(lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		text, ok := lookup(name)
+		return text, ok && text != ""
+	}
 }
 
 // JSON returns the values of a JSON object. Each is a number, a string or a bool. A
@@ -104,7 +112,11 @@ func YAML(doc any) (map[string]string, error) {
 	case map[any]any: // from older libraries, and for keys that are no strings
 		byKey := map[string]any{}
 		for key, value := range doc {
-			byKey[fmt.Sprint(key)] = value
+			text := fmt.Sprint(key)
+			if _, ok := byKey[text]; ok { // 1 and "1", say
+				return nil, fmt.Errorf("%.64q is given twice; give it once", text)
+			}
+			byKey[text] = value
 		}
 		return YAML(byKey)
 	default:

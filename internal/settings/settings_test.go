@@ -213,12 +213,17 @@ func TestTakeQueryRefusesAKeyGivenTwice(t *testing.T) {
 	}
 }
 
-func TestEnvCountsAnEmptyVariableAsNotSet(t *testing.T) {
+func TestFilledCountsAnEmptyVariableAsNotSet(t *testing.T) {
 	env := map[string]string{"X_A": "1", "X_B": "", "A": "9"}
 	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
-	got := settings.Env(lookup, []string{"a", "b", "c"}, func(k string) string { return "X_" + strings.ToUpper(k) })
+	name := func(k string) string { return "X_" + strings.ToUpper(k) }
+	got := settings.Lookup(settings.Filled(lookup), []string{"a", "b", "c"}, name)
 	if diff := cmp.Diff(map[string]string{"a": "1"}, got); diff != "" {
 		t.Errorf("given (-want +got):\n%s", diff)
+	}
+	got = settings.Lookup(lookup, []string{"a", "b", "c"}, name)
+	if diff := cmp.Diff(map[string]string{"a": "1", "b": ""}, got); diff != "" {
+		t.Errorf("given, without Filled (-want +got):\n%s", diff)
 	}
 }
 
@@ -271,6 +276,7 @@ func TestYAMLReadsWhatLibrariesDecode(t *testing.T) {
 		`"a": want a number, a string or a bool`:                                      map[string]any{"b": map[string]any{}, "a": []any{}},
 		`"a" is null: leave the key out, or quote the value if it is the word "null"`: map[string]any{"a": nil},
 		`"12": want a number, a string or a bool`:                                     map[any]any{12: time.Now()},
+		`"12" is given twice; give it once`:                                           map[any]any{12: 1, "12": 1},
 	} {
 		if got, err := settings.YAML(doc); err == nil || err.Error() != want {
 			t.Errorf("YAML(%v) = %v, %v; want error %s", doc, got, err, want)

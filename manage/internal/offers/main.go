@@ -4,7 +4,8 @@
 // There is one for every set, because database/sql and users ask for each by a
 // type assertion, which only a type without the method answers with no. A
 // method that says "not supported" is not the same: database/sql would convert arguments
-// by other rules, for one.
+// by other rules, for one. With eight interfaces that makes 256 types. They are small, but
+// not free: about 2 MB of a binary for amd64 (1.5 MB stripped), and 4000 lines that nobody needs to read.
 package main
 
 import (
