@@ -44,6 +44,9 @@ func (m *Manager) Connect(ctx context.Context, name, dsn string) (*Conn, error) 
 		if err != nil {
 			return nil, err
 		}
+		if db == nil {
+			continue // Dispose came in between
+		}
 		c, err := db.Conn(ctx)
 		switch {
 		case err == nil:
@@ -55,10 +58,14 @@ func (m *Manager) Connect(ctx context.Context, name, dsn string) (*Conn, error) 
 	}
 }
 
-// dbOf returns the DB of an entry that serves Connect.
+// dbOf returns the DB of an entry that serves Connect; nil if the entry is gone, since nobody would
+// close it.
 func (m *Manager) dbOf(e *entry, name, dsn string) (*sql.DB, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.gone.Load() {
+		return nil, nil
+	}
 	if e.db == nil {
 		db, err := m.OpenDB(name, dsn)
 		if err != nil {

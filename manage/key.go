@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,8 +34,11 @@ func newKey(b Backend, dsn string) (Key, error) {
 // Backend is the name of the backend.
 func (k Key) Backend() string { return k.backend }
 
-// id is unlike that of every other key. It holds the secrets.
-func (k Key) id() string { return strconv.Quote(k.backend) + k.dsn.Value() }
+// id is unlike that of every other key. It shows no secret.
+func (k Key) id() string {
+	sum := sha256.Sum256([]byte(strconv.Quote(k.backend) + k.dsn.Value()))
+	return string(sum[:])
+}
 
 // String is the backend's name and the redacted DSN.
 func (k Key) String() string { return k.shown }

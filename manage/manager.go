@@ -58,13 +58,14 @@ type Manager struct {
 	life    context.Context    // ends with the manager
 	end     context.CancelFunc
 	leaving sync.WaitGroup // pools that were disposed of and still have holders
+	closing sync.WaitGroup // and of these, those whose last connections are being closed
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	backends map[string]Backend
 	entries  map[Key]*entry
-	users    map[Key]int // connectors that were not closed
-	failures []error     // of the ends of pools that were disposed of
+	users    map[Key]int      // connectors that were not closed
+	failures map[*entry]error // of the ends of pools that were disposed of
 	closed   bool
 }
 
@@ -76,6 +77,7 @@ func New(o Options) *Manager {
 		backends: map[string]Backend{},
 		entries:  map[Key]*entry{},
 		users:    map[Key]int{},
+		failures: map[*entry]error{},
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	return m
@@ -163,7 +165,7 @@ func (closedError) Unwrap() error { return pool.ErrClosed }
 //
 // Shutdown and Close may be called any number of times.
 func (m *Manager) Shutdown(ctx context.Context) error {
-	return m.finish(ctx, func(p *pool.Pool[*sqldriver.Conn]) error { return p.Shutdown(ctx) })
+	return m.finish(ctx, &m.leaving, func(p *pool.Pool[*sqldriver.Conn]) error { return p.Shutdown(ctx) })
 }
 
 // Close is Shutdown without waiting for what is lent: it is closed under its holders. A
@@ -172,11 +174,11 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 // Shutdown.
 func (m *Manager) Close() error {
 	m.end() // of the pools disposed of
-	return m.finish(m.life, (*pool.Pool[*sqldriver.Conn]).Close)
+	return m.finish(m.life, &m.closing, (*pool.Pool[*sqldriver.Conn]).Close)
 }
 
-// finish ends every pool, all at once.
-func (m *Manager) finish(ctx context.Context, end func(*pool.Pool[*sqldriver.Conn]) error) error {
+// finish ends every pool, all at once, and waits for those that were disposed of before.
+func (m *Manager) finish(ctx context.Context, others *sync.WaitGroup, end func(*pool.Pool[*sqldriver.Conn]) error) error {
 	m.mu.Lock()
 	m.closed = true
 	entries := slices.Collect(maps.Values(m.entries))
@@ -193,9 +195,9 @@ func (m *Manager) finish(ctx context.Context, end func(*pool.Pool[*sqldriver.Con
 	stop := context.AfterFunc(ctx, m.end)
 	defer stop()
 	ends.Wait()
-	m.leaving.Wait()
+	others.Wait()
 	m.end()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return errors.Join(append(errs, m.failures...)...)
+	return errors.Join(slices.AppendSeq(errs, maps.Values(m.failures))...)
 }

@@ -101,8 +101,7 @@ func (p *proxy) queried(ctx context.Context, query func() (driver.Rows, error)) 
 			p.unseen = true
 			r = raw
 		default:
-			p.rows++
-			r = &rows{proxy: p, raw: raw}
+			r = newRows(p, raw)
 		}
 		return nil
 	})
@@ -124,10 +123,10 @@ type tx struct {
 }
 
 // Commit implements driver.Tx.
-func (t *tx) Commit() error { return t.proxy.do(context.Background(), t.raw.Commit) }
+func (t *tx) Commit() error { return t.proxy.end(t.raw.Commit) }
 
 // Rollback implements driver.Tx.
-func (t *tx) Rollback() error { return t.proxy.do(context.Background(), t.raw.Rollback) }
+func (t *tx) Rollback() error { return t.proxy.end(t.raw.Rollback) }
 
 // values is what database/sql does for drivers without the newer interfaces.
 func values(ctx context.Context, named []driver.NamedValue) ([]driver.Value, error) {

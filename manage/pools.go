@@ -121,6 +121,7 @@ func (m *Manager) forgetLocked(e *entry) {
 	delete(m.entries, e.key)
 	e.gone.Store(true)
 	m.leaving.Add(1)
+	m.closing.Add(1)
 }
 
 // retire ends a forgotten pool: what is idle now, the rest as it comes back.
@@ -128,20 +129,30 @@ func (m *Manager) retire(e *entry) {
 	e.pool.Dispose()
 	e.closeDB()
 	go func() {
-		defer m.leaving.Done()
+		defer m.closing.Done()
 		err := e.pool.Shutdown(m.life)
+		m.failed(e, err)
+		m.leaving.Done()
 		var cut *pool.ShutdownError
 		if errors.As(err, &cut) {
-			// The manager ended. Close waits for what Shutdown has only begun; if nothing was
-			// taken from anybody, all is well.
+			// The manager ended. Close waits for what Shutdown has only begun; if nothing
+			// was taken from anybody, all is well.
 			if late := e.pool.Close(); late != nil || len(cut.Held) == 0 {
-				err = late
+				m.failed(e, late)
 			}
 		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.failures = append(m.failures, err)
 	}()
+}
+
+// failed notes how the end of a disposed pool went.
+func (m *Manager) failed(e *entry, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		delete(m.failures, e)
+		return
+	}
+	m.failures[e] = err
 }
 
 // closeDB closes the DB of Connect. Conns that are out stay usable.
@@ -157,13 +168,10 @@ func (e *entry) closeDB() {
 
 // resetContext bounds a reset as the pool's own are bounded.
 func (e *entry) resetContext() (context.Context, context.CancelFunc) {
-	switch d := e.settings.ResetTimeout; {
-	case d == pool.Inline:
+	if e.settings.ResetTimeout == pool.Inline {
 		return context.Background(), func() {}
-	case d > 0:
-		return context.WithTimeout(context.Background(), d)
 	}
-	return context.WithTimeout(context.Background(), 5*time.Second) // the default of pool.Options
+	return context.WithTimeout(context.Background(), e.settings.ResetTimeout)
 }
 
 func (m *Manager) lookup(k Key) *entry {
@@ -172,8 +180,8 @@ func (m *Manager) lookup(k Key) *entry {
 	return m.entries[k]
 }
 
-// entry returns the pool that was asked for, and makes it if there is none. A flight
-// of its own for each key keeps a backend that is slow, or panics, from stopping the others.
+// entry returns the pool that was asked for, and makes it if there is none. A flight of its
+// own for each key keeps a backend that is slow, or panics, from stopping the others.
 func (m *Manager) entry(r *request) (*entry, error) {
 	v, err, _ := m.making.Do(r.key.id(), func() (any, error) {
 		if e := m.lookup(r.key); e != nil {
@@ -225,8 +233,8 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 	return e, nil
 }
 
-// check compares the settings that a DSN gives with those of a pool that exists already: they
-// come too late to change it, and must not be ignored.
+// check compares the settings that a DSN gives with those of a pool that exists already:
+// they come too late to change it, and must not be ignored.
 func (r *request) check(e *entry) error {
 	if len(r.query) == 0 {
 		return nil

@@ -5,14 +5,15 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/pool"
 )
 
-// proxy is a leased connection, as database/sql sees it: for what the driver's connection can do
-// beyond driver.Conn, wrapped in one of the types of offers.go. database/sql makes one for
-// each lease and closes it to return the connection.
+// proxy is a leased connection, as database/sql sees it: for what the driver's connection
+// can do beyond driver.Conn, wrapped in one of the types of offers.go. database/sql makes
+// one for each lease and closes it to return the connection.
 //
 // database/sql calls a proxy, its statements, rows and transactions by one goroutine at a
 // time; its own fields rely on that. Several proxies may have one connection: see guard.
@@ -36,13 +37,15 @@ type proxy struct {
 // newProxy takes over a lease.
 func newProxy(e *entry, l pool.Lease[*sqldriver.Conn]) (driver.Conn, error) {
 	c, err := l.Get()
-	if err != nil {
-		return nil, lost(err)
+	var g *guard
+	if err == nil {
+		if g = e.backend.of(c); g == nil { // closed since
+			err = pool.ErrInvalidated
+		}
 	}
-	g := e.backend.of(c)
-	if g == nil { // closed since
-		_ = l.Release()
-		return nil, lost(pool.ErrInvalidated)
+	if err != nil {
+		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
+		return nil, lost(err)
 	}
 	return g.offer.wrap(&proxy{entry: e, lease: l, conn: c, guard: g}), nil
 }
@@ -50,8 +53,8 @@ func newProxy(e *entry, l pool.Lease[*sqldriver.Conn]) (driver.Conn, error) {
 // errDone is for a proxy that is used after its Close.
 var errDone = fmt.Errorf("manage: the connection has been returned: %w", driver.ErrBadConn)
 
-// lost says that the lease has ended under its holder. By driver.ErrBadConn, database/sql tries
-// again where it can.
+// lost says that the lease has ended under its holder. By driver.ErrBadConn, database/sql
+// tries again where it can.
 func lost(err error) error {
 	return fmt.Errorf("manage: the connection was closed under its holder (%w): %w", err, driver.ErrBadConn)
 }
@@ -71,24 +74,45 @@ func (p *proxy) use(f func(driver.Conn) error) error {
 
 // do makes a call of the driver. Its error is the driver's own, unless there was no call.
 func (p *proxy) do(ctx context.Context, call func() error) error {
-	if err := p.enter(ctx); err != nil {
+	return p.run(ctx, p.entry.patience, call)
+}
+
+// end is do for a call that ends something, and so must not be left out because others take
+// their time.
+func (p *proxy) end(call func() error) error { return p.run(context.Background(), 0, call) }
+
+func (p *proxy) run(ctx context.Context, patience time.Duration, call func() error) error {
+	if err := p.enter(ctx, patience); err != nil {
 		return err
 	}
 	defer p.leave()
-	return p.note(call())
+	returned := false
+	defer func() {
+		if !returned {
+			p.condemn(errUnfinished)
+		}
+	}()
+	err := call()
+	returned = true
+	return p.note(err)
 }
 
+var errUnfinished = errors.New("manage: a call of the driver panicked or called runtime.Goexit")
+
 // enter waits until this holder may call the driver. Its partner is leave.
-func (p *proxy) enter(ctx context.Context) error {
+func (p *proxy) enter(ctx context.Context, patience time.Duration) error {
 	if p.closed {
 		return errDone
 	}
 	if err := p.takeTurn(ctx); err != nil {
 		return err
 	}
-	if err := p.guard.call.lock(ctx); err != nil {
+	if err := p.guard.lock(ctx, p.guard.call, patience); err != nil {
 		p.giveTurn()
-		return err
+		if p.entry.sharing == pool.Exclusive || errors.Is(err, driver.ErrBadConn) {
+			return err
+		}
+		return fmt.Errorf("manage: %v: another call is going on on the shared connection, perhaps the one that this is called from: %w", p.entry.key, err)
 	}
 	if _, err := p.lease.Get(); err != nil {
 		p.guard.call.unlock()
@@ -99,6 +123,9 @@ func (p *proxy) enter(ctx context.Context) error {
 }
 
 func (p *proxy) leave() {
+	if p.turn && p.rows == 0 {
+		p.guard.sweep(false)
+	}
 	// A transaction may have been begun by a text: then the driver knows.
 	keep := p.turn && !p.closing && (p.rows > 0 || p.conn.InTx())
 	p.guard.call.unlock()
@@ -112,24 +139,35 @@ func (p *proxy) takeTurn(ctx context.Context) error {
 	if p.entry.sharing != pool.Common || p.turn {
 		return nil
 	}
-	wait, cancel := ctx, context.CancelFunc(func() {})
-	switch d := p.entry.patience; {
-	case d < 0: // strategies.NoWait
-		wait, cancel = context.WithCancel(ctx)
-		cancel()
-	case d > 0:
-		wait, cancel = context.WithTimeout(ctx, d)
+	patience := p.entry.patience
+	if patience < 0 { // strategies.NoWait
+		patience = time.Nanosecond
 	}
-	defer cancel()
-	if err := p.guard.turn.lock(wait); err != nil {
-		if ctx.Err() == nil {
-			err = pool.ErrTimeout
+	if err := p.guard.lock(ctx, p.guard.turn, patience); err != nil {
+		if errors.Is(err, driver.ErrBadConn) {
+			return err
 		}
 		return fmt.Errorf("manage: pool %s: another holder of the static connection has rows or a transaction open: close them first: %w",
 			p.entry.pool.Name(), err)
 	}
 	p.turn = true
 	return nil
+}
+
+// drop closes a statement. If others have the turn, it does not wait for them, but leaves
+// the statement to them.
+func (p *proxy) drop(wrapper any, closeRaw func() error) error {
+	if p.entry.sharing == pool.Common && !p.turn {
+		if !p.guard.turn.try() {
+			p.guard.leave(wrapper)
+			return nil
+		}
+		p.turn = true
+	}
+	return p.end(func() error {
+		p.guard.forget(wrapper)
+		return closeRaw()
+	})
 }
 
 func (p *proxy) giveTurn() {
@@ -139,8 +177,8 @@ func (p *proxy) giveTurn() {
 	}
 }
 
-// note remembers what an error of the driver says about the connection, and returns it as it is:
-// database/sql compares some by ==.
+// note remembers what an error of the driver says about the connection, and returns it as
+// it is: database/sql compares some by ==.
 func (p *proxy) note(err error) error {
 	if err == nil || err == driver.ErrSkip || err == driver.ErrRemoveArgument {
 		return err
@@ -173,9 +211,9 @@ func (p *proxy) IsValid() bool {
 	return false
 }
 
-// ResetSession is there because the pool resets the session on return. database/sql relies on
-// having it together with IsValid to keep a connection whose transaction was
-// rolled back because its ctx ended. It is never called, since nothing is kept.
+// ResetSession is there because the pool resets the session on return. database/sql relies
+// on having it together with IsValid to keep a connection whose transaction was rolled back
+// because its ctx ended. It is never called, since nothing is kept.
 func (p *proxy) ResetSession(context.Context) error { return driver.ErrBadConn }
 
 // Close returns the connection to the pool. A second Close does nothing.
@@ -212,7 +250,7 @@ func (p *proxy) tidy() {
 		return // whoever leaves something open has the turn
 	}
 	p.closing = true // from here on the turn is not kept
-	if p.enter(context.Background()) != nil {
+	if p.enter(context.Background(), 0) != nil {
 		return
 	}
 	defer p.leave()

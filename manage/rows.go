@@ -10,13 +10,22 @@ import (
 // rows are the result of a query on a connection that has several holders. They keep to the
 // guard, and on a common connection keep the turn, until they are closed.
 //
-// They have every optional interface of driver.Rows as of Go 1.26, and where the driver's rows have none they
-// answer what database/sql assumes without: like a stmt, that is exact, since
-// nobody else sees them.
+// They have every optional interface of driver.Rows as of Go 1.26, and where the driver's
+// rows have none they answer what database/sql assumes without: like a stmt, that is exact,
+// since nobody else sees them.
 type rows struct {
 	proxy  *proxy
 	raw    driver.Rows
+	names  []string // kept, because database/sql asks for them in Scan without its lock
 	closed bool
+}
+
+// newRows is called while the driver may be called.
+func newRows(p *proxy, raw driver.Rows) *rows {
+	r := &rows{proxy: p, raw: raw, names: raw.Columns()}
+	p.rows++
+	p.guard.opened(r, raw.Close)
+	return r
 }
 
 // do makes a call of the driver. The end of the rows is no error.
@@ -36,13 +45,7 @@ func (r *rows) do(call func() error) error {
 }
 
 // Columns implements driver.Rows.
-func (r *rows) Columns() (names []string) {
-	_ = r.do(func() error {
-		names = r.raw.Columns()
-		return nil
-	})
-	return names
-}
+func (r *rows) Columns() []string { return r.names }
 
 // Next implements driver.Rows.
 func (r *rows) Next(dest []driver.Value) error {
@@ -56,7 +59,10 @@ func (r *rows) Close() error {
 	}
 	r.closed = true
 	r.proxy.rows-- // before leave looks
-	return r.do(r.raw.Close)
+	return r.proxy.end(func() error {
+		r.proxy.guard.forget(r)
+		return r.raw.Close()
+	})
 }
 
 // HasNextResultSet implements driver.RowsNextResultSet.
@@ -73,7 +79,13 @@ func (r *rows) HasNextResultSet() (has bool) {
 // NextResultSet implements driver.RowsNextResultSet.
 func (r *rows) NextResultSet() error {
 	if raw, ok := r.raw.(driver.RowsNextResultSet); ok {
-		return r.do(raw.NextResultSet)
+		return r.do(func() error {
+			err := raw.NextResultSet()
+			if err == nil {
+				r.names = r.raw.Columns()
+			}
+			return err
+		})
 	}
 	return io.EOF
 }

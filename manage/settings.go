@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -225,9 +226,12 @@ func (s Settings) effective() Settings {
 	if s.Strategy == (strategies.Config{}) {
 		s.Strategy, _ = strategies.Defaults("queue")
 	}
-	if s.Reset == "" {
-		s.Reset = sqldriver.Rollback
-	}
+	// Those of pool.Options, so that who says one aloud asks for nothing else.
+	const bound = 5 * time.Second
+	s.Reset = cmp.Or(s.Reset, sqldriver.Rollback)
+	s.Attempts, s.OpenAttempts = cmp.Or(s.Attempts, 3), cmp.Or(s.OpenAttempts, 1)
+	s.OpenTimeout = cmp.Or(s.OpenTimeout, 30*time.Second)
+	s.PingTimeout, s.ResetTimeout, s.CloseTimeout = cmp.Or(s.PingTimeout, bound), cmp.Or(s.ResetTimeout, bound), cmp.Or(s.CloseTimeout, bound)
 	return s
 }
 

@@ -12,9 +12,9 @@ import (
 // one after its connection was returned (a statement of an *sql.Conn that is closed
 // first), when the connection may be somebody else's: the proxy has closed it by then.
 //
-// It has every optional interface of a driver.Stmt but ColumnConverter, and where the driver's
-// statement has none it answers what makes database/sql do what it would have
-// done without. Nobody but database/sql ever sees a statement, so that is exact.
+// It has every optional interface of a driver.Stmt but ColumnConverter, and where the
+// driver's statement has none it answers what makes database/sql do what it would have done
+// without. Nobody but database/sql ever sees a statement, so that is exact.
 type stmt struct {
 	proxy  *proxy
 	raw    driver.Stmt
@@ -39,6 +39,7 @@ func (s convertingStmt) ColumnConverter(index int) driver.ValueConverter {
 func newStmt(p *proxy, raw driver.Stmt) driver.Stmt {
 	s := &stmt{proxy: p, raw: raw, inputs: raw.NumInput()}
 	p.stmts = append(p.stmts, s)
+	p.guard.opened(s, raw.Close)
 	//lint:ignore SA1019 drivers that have only this must keep working
 	if c, ok := raw.(driver.ColumnConverter); ok {
 		return convertingStmt{s, c}
@@ -54,7 +55,7 @@ func (s *stmt) Close() error {
 	s.closed = true
 	p := s.proxy
 	p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
-	return p.do(context.Background(), s.raw.Close)
+	return p.drop(s, s.raw.Close)
 }
 
 // NumInput implements driver.Stmt.

@@ -62,8 +62,13 @@ func (w *wrapped) Redact(dsn string) string {
 }
 
 // Open implements Backend.
-func (w *wrapped) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqldriver.Conn], error) {
+func (w *wrapped) Open(dsn string, reset sqldriver.ResetMode) (b pool.Backend[*sqldriver.Conn], err error) {
 	mask := newMask(dsn)
+	defer func() {
+		if v := recover(); v != nil { // what it says may hold the DSN, too
+			err = fmt.Errorf("the driver panicked: %s", mask.hide(fmt.Sprint(v)))
+		}
+	}()
 	c, err := sqldriver.ConnectorOf(w.driver, dsn)
 	if err != nil {
 		return nil, errors.New(mask.hide(err.Error())) // not wrapped: the original holds the DSN

@@ -46,13 +46,13 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return c.tx, nil
 }
 
-// InTx reports whether a transaction is open. Without Options.Dirty it knows
-// only of those begun by BeginTx.
+// InTx reports whether a transaction is open, or may be, because a rollback has
+// failed. Without Options.Dirty it knows only of those begun by BeginTx.
 func (c *Conn) InTx() bool {
 	if c.dirty != nil {
 		return c.dirty(c.raw)
 	}
-	return c.tx != nil
+	return c.tx != nil || c.doubt != nil
 }
 
 // begin follows ctxDriverBegin of database/sql.

@@ -23,10 +23,10 @@ const createTries = 5
 
 // connect opens a connection.
 //
-// The change of a new database to WAL is the one moment when SQLite answers
-// SQLITE_BUSY at once, without regard to the busy timeout: when two
-// connections make it together (seen in 1 of 200 opens by 16 goroutines). Then
-// it waits, as SQLite does for a writer, until the other is done.
+// The change of a new database to WAL is the one moment when SQLite answers SQLITE_BUSY at
+// once, without regard to the busy timeout: when two connections make it together (seen in
+// 1 of 200 opens by 16 goroutines). Then it waits, as SQLite does for a writer, until the
+// other is done.
 func (c *Conns) connect(ctx context.Context) (driver.Conn, error) {
 	for try := 1; ; try++ {
 		if ctx.Err() != nil {
@@ -90,22 +90,22 @@ func code(err error) sqlite3.ErrNo {
 
 // Classify says what an error means for its connection.
 //
-// pool.Dead: CORRUPT, NOTADB, IOERR, CANTOPEN, PROTOCOL, INTERNAL, MISUSE and
-// NOMEM, which is also the driver's answer on a closed connection; and what
-// sqldriver.Classify says.
+// pool.Dead: CORRUPT, NOTADB, IOERR, PROTOCOL, INTERNAL, MISUSE and NOMEM, which is also
+// the driver's answer on a closed connection; and what sqldriver.Classify says.
 //
 // pool.AllDead: READONLY_DBMOVED. The file was removed or replaced under the
 // connection, and so under all that were opened before.
 //
-// pool.Sound: all others, among them BUSY, LOCKED, CONSTRAINT, INTERRUPT, FULL
-// and the other READONLY: they end a statement or a transaction.
+// pool.Sound: all others, among them BUSY, LOCKED, CONSTRAINT, INTERRUPT, FULL,
+// CANTOPEN (an ATTACH of a file that is not there) and the other READONLY: they end a
+// statement or a transaction.
 func Classify(err error) pool.Fault {
 	e, ok := errors.AsType[sqlite3.Error](err)
 	if !ok {
 		return sqldriver.Classify(err)
 	}
 	switch e.Code {
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrIoErr, sqlite3.ErrCantOpen,
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrIoErr,
 		sqlite3.ErrProtocol, sqlite3.ErrInternal, sqlite3.ErrMisuse, sqlite3.ErrNomem:
 		return pool.Dead
 	}

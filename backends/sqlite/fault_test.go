@@ -106,7 +106,7 @@ func TestClassifyOfProvokedErrors(t *testing.T) {
 			_, err := conns(t, path).Open(t.Context())
 			return err
 		}},
-		{"missing directory", sqlite3.ErrCantOpen, pool.Dead, func(t *testing.T) error {
+		{"missing directory", sqlite3.ErrCantOpen, pool.Sound, func(t *testing.T) error {
 			_, err := conns(t, filepath.Join(t.TempDir(), "no", "x.db")).Open(t.Context())
 			return err
 		}},

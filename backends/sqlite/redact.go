@@ -26,7 +26,8 @@ func redact(s string) string {
 
 func redactPair(pair string) string {
 	name, value, err := splitPair(pair)
-	if p, known := find(name); err == nil && known && !p.secret {
+	p, known := find(name)
+	if err == nil && known && !p.secret {
 		if value, _, _ = strings.Cut(value, "#"); value == "" {
 			return escape(name) + "="
 		}
@@ -34,8 +35,8 @@ func redactPair(pair string) string {
 			return escape(name) + "=" + escape(value)
 		}
 	}
-	if err != nil {
-		return mask
+	if err != nil || !known && !strings.Contains(pair, "=") {
+		return mask // it may be the rest of a password with an ampersand
 	}
 	return escape(name) + "=" + mask
 }
