@@ -173,8 +173,6 @@ func TestConnectThatRacesWithDisposeLeavesNothingBehind(t *testing.T) {
 }
 
 // Scan of shared rows calls Columns without the lock of database/sql.
-type misfit struct{}
-
 func TestScanErrorBesideCloseIsNoRace(t *testing.T) {
 	d := &fakeDriver{}
 	db, _ := openFake(t, d, "pool_strategy=static")
