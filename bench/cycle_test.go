@@ -161,3 +161,40 @@ func BenchmarkContended(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkPrice: what an option adds to the cycle of BenchmarkCycle/queue.
+func BenchmarkPrice(b *testing.B) {
+	hook := func(context.Context, pool.Event[*resource]) error { return nil }
+	for _, c := range []struct {
+		name  string
+		opts  pool.Options
+		reset func(context.Context, *resource) error
+		hooks pool.Hooks[*resource]
+	}{
+		{name: "nothing"},
+		{name: "ignore-dropped", opts: pool.Options{Dropped: pool.IgnoreDropped}},
+		{name: "max-age", opts: pool.Options{MaxAge: 1 << 60}},
+		{name: "stacks", opts: pool.Options{Stacks: true}},
+		{name: "checkout-hook", hooks: pool.Hooks[*resource]{Checkout: hook}},
+		{name: "reset-inline", opts: pool.Options{ResetTimeout: pool.Inline}, reset: func(context.Context, *resource) error { return nil }},
+		{name: "reset-bounded", reset: func(context.Context, *resource) error { return nil }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			p, err := pool.New(pool.Funcs[*resource]{
+				OpenFunc:  func(context.Context) (*resource, error) { return new(resource), nil },
+				ResetFunc: c.reset,
+			}, strategies.Queue{Size: 10}, c.opts, c.hooks)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer p.Close()
+			ctx := context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := (lido{p}).cycle(ctx); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

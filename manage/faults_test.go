@@ -74,11 +74,13 @@ func TestCloseWakesThoseWhoWaitForATurn(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { _, err := db.Exec("ok"); done <- err }()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // for the statement to wait, in database/sql, for its turn
 	_ = m.Close()
 	select {
 	case err := <-done:
-		t.Log(err)
+		if !errors.Is(err, pool.ErrClosed) {
+			t.Errorf("the statement that waited: %v, want ErrClosed", err)
+		}
 	case <-time.After(2 * time.Second):
 		t.Error("a statement still waits for its turn on a connection that is closed, 2 s after Manager.Close")
 		_ = tx.Rollback()

@@ -105,7 +105,8 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 		r.reason = why
 		return stale, nil
 	}
-	if p.opts.Ping && res.openedAt < start && p.now()-res.idleAt >= p.opts.PingAfter {
+	pinged := p.opts.Ping && res.openedAt < start && p.now()-res.idleAt >= p.opts.PingAfter
+	if pinged {
 		if v, err := p.ping(ctx, r); v != fit {
 			return v, err
 		}
@@ -117,10 +118,11 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 		p.turnIn(r, true)
 		return failed, p.refusedWhileChecking(ctx)
 	}
-	// The checks may have taken their time.
-	if why := p.outdated(res); why != 0 {
-		r.reason = why
-		return dead, errOutdated
+	if pinged || len(p.on[onCheckout]) > 0 { // which may have taken their time
+		if why := p.outdated(res); why != 0 {
+			r.reason = why
+			return dead, errOutdated
+		}
 	}
 	p.logDebug("checked out", res)
 	return fit, nil

@@ -265,7 +265,7 @@ func TestDroppedLeaseWhoseCloseHangsDelaysNobody(t *testing.T) {
 
 func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
 	if raceEnabled() {
-		t.Skip("the race detector allocates")
+		t.Skip("the race detector allocates: run this without -race, as make test does")
 	}
 	for _, tc := range []struct {
 		name     string
@@ -317,7 +317,7 @@ func TestAcquireAndReleaseAllocateNothing(t *testing.T) {
 // What the safety net costs the first lease of a seat must cost nothing where it is off.
 func TestIgnoredDropsCostNoAllocationFromTheFirstLeaseOn(t *testing.T) {
 	if raceEnabled() {
-		t.Skip("the race detector allocates")
+		t.Skip("the race detector allocates: run this without -race, as make test does")
 	}
 	firstLease := func(policy pool.Dropped) float64 {
 		const seats = 500

@@ -59,18 +59,6 @@ func dropped[T any](w weak.Pointer[hold[T]]) {
 	}
 }
 
-// endShared is end for a shared seat. The caller holds r.mu.
-func (r *record[T]) endShared(h *hold[T], v uint64) bool {
-	if !h.word.v.CompareAndSwap(v, with(v, ended)) {
-		return false
-	}
-	r.ended += v>>stateBits + 1
-	if i := slices.Index(r.holds, h); i >= 0 {
-		r.holds = slices.Delete(r.holds, i, i+1)
-	}
-	return true
-}
-
 // lostHolds are the holds whose leases were dropped and that nobody has taken back yet.
 type lostHolds[T any] struct {
 	some atomic.Bool // a hint, so that looking costs one load
@@ -133,5 +121,17 @@ func (h *hold[T]) end(v uint64) bool {
 	fresh := &hold[T]{rec: r}
 	fresh.word.v.Store(with(v+oneLease, returning))
 	r.own.Store(fresh)
+	return true
+}
+
+// endShared is end for a shared seat. The caller holds r.mu.
+func (r *record[T]) endShared(h *hold[T], v uint64) bool {
+	if !h.word.v.CompareAndSwap(v, with(v, ended)) {
+		return false
+	}
+	r.ended += v>>stateBits + 1
+	if i := slices.Index(r.holds, h); i >= 0 {
+		r.holds = slices.Delete(r.holds, i, i+1)
+	}
 	return true
 }

@@ -23,7 +23,7 @@ type Lease[T any] struct {
 
 // Get returns the resource, or an error that satisfies errors.Is for ErrReleased when the
 // lease has ended, or for ErrInvalidated when the pool or another holder has discarded the
-// resource. It is never another holder's resource. Costs about 1 ns.
+// resource. It is never another holder's resource.
 func (l Lease[T]) Get() (T, error) {
 	if h := l.hold; h != nil && h.word.v.Load() == l.word {
 		if res := h.res; !res.has(gone) {

@@ -32,7 +32,7 @@ func cycle(t testing.TB, p *pool.Pool[int]) {
 
 func TestCycleDoesNotAllocate(t *testing.T) {
 	if underRace {
-		t.Skip("the race detector makes allocations of its own")
+		t.Skip("the race detector makes allocations of its own: run this without -race, as make test does")
 	}
 	for name, s := range map[string]pool.Strategy{
 		"queue":     strategies.Queue{Size: 1},
@@ -52,7 +52,7 @@ func TestCycleDoesNotAllocate(t *testing.T) {
 
 func TestNestedCycleDoesNotAllocate(t *testing.T) {
 	if underRace {
-		t.Skip("the race detector makes allocations of its own")
+		t.Skip("the race detector makes allocations of its own: run this without -race, as make test does")
 	}
 	for name, s := range map[string]pool.Strategy{
 		"static":    strategies.Static{},
