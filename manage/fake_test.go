@@ -35,7 +35,8 @@ type fakeDriver struct {
 	mu       sync.Mutex
 	conns    []*fakeConn
 	prepared int
-	unclosed int // statements
+	unclosed int          // statements
+	met      atomic.Int64 // calls of connections that are stale
 }
 
 func (d *fakeDriver) Open(dsn string) (driver.Conn, error) {
@@ -70,6 +71,15 @@ func (d *fakeDriver) live() (n int) {
 		}
 	}
 	return n
+}
+
+// isStale reports whether the connection is from before a restart, and counts that somebody met it.
+func (c *fakeConn) isStale() bool {
+	if !c.stale.Load() {
+		return false
+	}
+	c.d.met.Add(1)
+	return true
 }
 
 // restart makes every connection there is fail with driver.ErrBadConn from now on.
@@ -116,7 +126,7 @@ func (c *fakeConn) call(name string) func() {
 }
 
 func (c *fakeConn) run(ctx context.Context, query string) error {
-	if c.stale.Load() {
+	if c.isStale() {
 		return driver.ErrBadConn
 	}
 	word, _, _ := strings.Cut(query, " ")
@@ -140,7 +150,7 @@ var errWrong = errors.New("fake: no such table")
 
 func (c *fakeConn) Prepare(query string) (driver.Stmt, error) {
 	defer c.call("Prepare")()
-	if c.stale.Load() {
+	if c.isStale() {
 		return nil, driver.ErrBadConn
 	}
 	c.d.mu.Lock()
@@ -156,7 +166,7 @@ func (c *fakeConn) Begin() (driver.Tx, error) {
 }
 
 func (c *fakeConn) begin() (driver.Tx, error) {
-	if c.stale.Load() {
+	if c.isStale() {
 		return nil, driver.ErrBadConn
 	}
 	if c.inTx {
@@ -180,7 +190,7 @@ func (t *fakeTx) Rollback() error { return t.end("Rollback") }
 func (t *fakeTx) end(name string) error {
 	defer t.c.call(name)()
 	t.c.inTx = false
-	if t.c.stale.Load() {
+	if t.c.isStale() {
 		return driver.ErrBadConn
 	}
 	return nil
@@ -234,7 +244,7 @@ func (r *fakeRows) Columns() []string { return []string{"n"} }
 
 func (r *fakeRows) Close() error {
 	defer r.c.call("Rows.Close")()
-	if r.c.stale.Load() {
+	if r.c.isStale() {
 		return driver.ErrBadConn
 	}
 	return nil

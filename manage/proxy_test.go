@@ -70,7 +70,7 @@ func TestWhenAllConnectionsGoStaleAtOnceNoStatementFails(t *testing.T) {
 		db, m := openFake(t, d, "pool_size=10")
 		onConns(t, db, 10, func() {})
 		for round := range 3 {
-			before := d.opens()
+			before, met, generation := d.opens(), d.met.Load(), statsOf(t, m, "fake", "x").Generation
 			d.restart()
 			var all sync.WaitGroup
 			for range 10 {
@@ -85,9 +85,16 @@ func TestWhenAllConnectionsGoStaleAtOnceNoStatementFails(t *testing.T) {
 			if n := d.opens() - before; n > 20 {
 				t.Errorf("%s: %d connections were opened after a restart, want 20 at most", name, n)
 			}
-		}
-		if s := statsOf(t, m, "fake", "x"); s.Generation != 3 {
-			t.Errorf("%s: 3 restarts were %d invalidations", name, s.Generation)
+			// However many met a stale connection, that is one invalidation. Sometimes nobody meets one,
+			// because the few seats that were used had to be opened afresh anyhow.
+			want := uint64(0)
+			if d.met.Load() > met {
+				want = 1
+			}
+			if got := statsOf(t, m, "fake", "x").Generation - generation; got != want {
+				t.Errorf("%s: %d calls met a stale connection after restart %d: %d invalidations, want %d",
+					name, d.met.Load()-met, round, got, want)
+			}
 		}
 	}
 }
