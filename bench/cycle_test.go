@@ -10,7 +10,12 @@ import (
 	"github.com/lidopool/lido/strategies"
 )
 
-type resource struct{ uses int }
+// resource is as large as a cache line and more, so that two of them are not slow only because
+// they lie in one.
+type resource struct {
+	uses int
+	_    [120]byte
+}
 
 // lender is what every competitor is reduced to: lend a resource, and take it back.
 type lender interface {

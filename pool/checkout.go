@@ -30,7 +30,7 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 			l, v, why = p.join(ctx, r, g)
 		} else if v, why = p.examine(ctx, r, start); v == fit {
 			l = p.lend(r, g)
-		} else if v == stale && r.res.id > newest {
+		} else if v == stale && r.own.Load().id > newest {
 			v, why = dead, errOutdated // or this might go on for ever
 		}
 		switch v {
@@ -100,12 +100,12 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 	if r.state() != checking {
 		r.move(checking)
 	}
-	res := r.res
+	res := r.own.Load()
 	if why := p.outdated(res); why != 0 {
-		r.reason = why
+		res.extra().reason = why
 		return stale, nil
 	}
-	pinged := p.opts.Ping && res.openedAt < start && p.now()-res.idleAt >= p.opts.PingAfter
+	pinged := p.opts.Ping && res.openedAt < start && (p.opts.PingAfter == 0 || p.now()-res.extra().idleAt >= p.opts.PingAfter)
 	if pinged {
 		if v, err := p.ping(ctx, r); v != fit {
 			return v, err
@@ -120,7 +120,7 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 	}
 	if pinged || len(p.on[onCheckout]) > 0 { // which may have taken their time
 		if why := p.outdated(res); why != 0 {
-			r.reason = why
+			res.extra().reason = why
 			return dead, errOutdated
 		}
 	}
@@ -133,7 +133,7 @@ func (p *Pool[T]) checkedOut(ctx context.Context, r *record[T]) (verdict, error)
 	if len(p.on[onCheckout]) == 0 {
 		return fit, nil
 	}
-	err := p.on.fire(ctx, onCheckout, p.event(r, r.res))
+	err := p.on.fire(ctx, onCheckout, p.event(r, r.own.Load()))
 	if err == nil {
 		return fit, nil
 	}
@@ -146,11 +146,11 @@ func (p *Pool[T]) checkedOut(ctx context.Context, r *record[T]) (verdict, error)
 }
 
 // outdated says why a resource must not be lent any more; 0 if it may be.
-func (p *Pool[T]) outdated(res *resource[T]) Reason {
+func (p *Pool[T]) outdated(res *hold[T]) Reason {
 	switch {
 	case res.has(retired):
 		return ReasonRetired
-	case res.epoch != p.epoch.Load():
+	case res.epoch() != epochOf(p.gate.Load()):
 		return ReasonOutdated
 	case p.opts.MaxAge > 0 && p.now()-res.openedAt > p.opts.MaxAge:
 		return ReasonAge
@@ -161,9 +161,10 @@ func (p *Pool[T]) outdated(res *resource[T]) Reason {
 // condemn notes why the resource in a seat is to be replaced.
 func (p *Pool[T]) condemn(r *record[T], f Fault, cause error) {
 	if f == AllDead {
-		p.invalidateEpoch(r.res.epoch, cause)
+		p.invalidateEpoch(r.own.Load().epoch(), cause)
 	}
-	r.reason, r.cause = ReasonInvalid, cause
+	e := r.own.Load().extra()
+	e.reason, e.cause = ReasonInvalid, cause
 }
 
 var (
@@ -178,8 +179,9 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 	if !p.do.ping {
 		return fit, nil
 	}
+	res := r.own.Load()
 	pctx, cancel := deadline(ctx, p.opts.PingTimeout)
-	call := func() error { return p.backend.Ping(pctx, r.res.value) }
+	call := func() error { return p.backend.Ping(pctx, res.value) }
 	if p.opts.PingTimeout == Inline {
 		return p.pinged(r, inline("Backend.Ping", call))
 	}
@@ -190,7 +192,7 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 		return p.pinged(r, e.err)
 	case <-pctx.Done():
 		p.counts.pingFailures.Add(1)
-		p.logInfo("ping timed out", r.res)
+		p.logInfo("ping timed out", res)
 		p.adopt(e, func() {
 			cancel()
 			p.vacate(context.Background(), r, ReasonInvalid, errPingTimeout)
@@ -215,91 +217,77 @@ func (p *Pool[T]) pinged(r *record[T], err error) (verdict, error) {
 		return fit, nil
 	}
 	p.counts.pingFailures.Add(1)
-	p.logInfo("ping failed", r.res, "err", err)
+	p.logInfo("ping failed", r.own.Load(), "err", err)
 	p.condemn(r, p.classify(err), err)
 	return dead, err
 }
 
 // lend makes the lease of a seat that the caller has.
 func (p *Pool[T]) lend(r *record[T], g Grant) Lease[T] {
-	if p.sharer == nil {
-		return r.lendExclusive()
+	s := r.sharing()
+	if s == nil {
+		return r.own.Load().lease()
 	}
 	r.move(leased)
-	r.mu.Lock()
-	l := r.lendShared(g)
-	r.mu.Unlock()
+	s.mu.Lock()
+	l := s.lend(r.own.Load(), g)
+	s.mu.Unlock()
 	p.sharer.Ready(g)
 	return l
 }
 
-// lendExclusive makes the only lease of a seat. The caller has the seat.
-func (r *record[T]) lendExclusive() Lease[T] {
-	h := r.own.Load()
-	if h.res != r.res {
-		h.res = r.res
+// lease makes a lease of a hold that the caller has.
+func (h *hold[T]) lease() Lease[T] {
+	if p := h.rec.pool; p.opts.Stacks {
+		h.extra().trail.mark(p.now())
 	}
-	if r.pool.opts.Stacks {
-		h.trail.mark(r.pool.now())
-	}
-	w := h.word.move(r.seat, leased)
+	w := h.word.move(h.rec.seat, leased)
 	return Lease[T]{hold: h, guard: h.arm(), word: w}
 }
 
-// recall takes a lease back that nobody has seen yet, so that its resource can be looked
-// at. It reports false if the pool was closed and has ended the lease.
-func (l Lease[T]) recall() bool {
-	h := l.hold
-	if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, checking)) {
-		return false
-	}
-	h.guard = l.guard
-	return true
-}
-
-// lendShared makes one lease of many. The caller holds r.mu.
-func (r *record[T]) lendShared(g Grant) Lease[T] {
+// lend makes one lease of many of the resource of own. The caller holds mu.
+func (s *sharing[T]) lend(own *hold[T], g Grant) Lease[T] {
 	var h *hold[T]
-	if n := len(r.free); n > 0 {
-		h = r.free[n-1]
-		r.free = r.free[:n-1]
+	if n := len(s.free); n > 0 {
+		h = s.free[n-1]
+		s.free = s.free[:n-1]
 	} else {
-		h = &hold[T]{rec: r}
+		h = &hold[T]{rec: own.rec}
 		h.word.v.Store(uint64(idle))
-		r.holds = append(r.holds, h)
+		s.holds = append(s.holds, h)
 	}
-	h.res, h.grant = r.res, g
-	if r.pool.opts.Stacks {
-		h.trail.mark(r.pool.now())
-	}
-	w := h.word.move(r.seat, leased)
-	return Lease[T]{hold: h, guard: h.arm(), word: w}
+	h.value, h.id, h.openedAt = own.value, own.id, own.openedAt
+	h.fit.Store(own.fit.Load())
+	e := h.extra()
+	e.of, e.grant = own, g
+	return h.lease()
 }
 
 // join makes the lease of a grant to a seat that others hold too.
 func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], v verdict, err error) {
-	r.mu.Lock()
+	s := r.sharing()
+	s.mu.Lock()
 	if !p.sharer.Current(g) {
-		r.mu.Unlock()
+		s.mu.Unlock()
 		return l, stale, nil // its tenancy was ended by a Discard
 	}
-	res := r.res // changes only with the tenancy, or under r.mu at its end
+	res := r.own.Load() // changes only with the tenancy, or under s.mu at its end
 	if res == nil || res.has(gone) {
 		p.sharer.Drain(g) // the tenancy is about to end: wait for the next
-		r.mu.Unlock()
+		s.mu.Unlock()
 		return l, stale, nil
 	}
 	if p.limits.Sharing == Common && p.outdated(res) != 0 {
 		p.sharer.Drain(g)
 		last := p.sharer.Leave(g)
-		r.mu.Unlock()
+		s.mu.Unlock()
 		if last {
 			p.park(r)
 		}
 		return l, stale, nil
 	}
-	l = r.lendShared(g)
-	r.mu.Unlock()
+	l = s.lend(res, g)
+	s.mu.Unlock()
 	if p.limits.Sharing == Nested || len(p.on[onCheckout]) == 0 {
 		return l, fit, nil
 	}
@@ -321,7 +309,7 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 	}
 	fault := p.classify(err)
 	if fault == AllDead {
-		p.invalidateEpoch(res.epoch, err)
+		p.invalidateEpoch(res.epoch(), err)
 	}
 	if fault == Sound {
 		_ = l.ReleaseClean() // others hold it too: what displeased this one is not theirs

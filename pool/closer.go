@@ -5,12 +5,13 @@ import "context"
 // sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own.
 // It returns nil if there is nothing to do. The resource is out of use from now on. checkin
 // says to tell the Checkin hooks, last of all, that the seat came back without it.
-func (p *Pool[T]) sendClose(r *record[T], res *resource[T], why Reason, cause error, checkin bool) *errand {
-	if res.marks.Or(gone|closed)&closed != 0 {
+func (p *Pool[T]) sendClose(r *record[T], h *hold[T], why Reason, cause error, checkin bool) *errand {
+	if !h.mark(closed) {
 		panic("pool: bug: resource closed twice")
 	}
+	h.mark(gone)
 	p.counts.closed[why].Add(1)
-	p.logClose(res, why, cause)
+	p.logClose(h, why, cause)
 	if !p.do.close && len(p.on[onInvalidate]) == 0 && len(p.on[onClose]) == 0 && len(p.on[onCheckin]) == 0 {
 		return nil
 	}
@@ -18,19 +19,19 @@ func (p *Pool[T]) sendClose(r *record[T], res *resource[T], why Reason, cause er
 		if checkin {
 			defer func() { p.tell(onCheckin, p.event(r, nil)) }()
 		}
-		e := p.event(r, res)
+		e := p.event(r, h)
 		e.Reason, e.Cause = why, cause
 		if why == ReasonInvalid {
 			p.tell(onInvalidate, e)
 		}
 		p.tell(onClose, e)
-		p.closeValue(res)
+		p.closeValue(h)
 		return nil
 	})
 }
 
 // closeValue calls Backend.Close. What it answers changes nothing: the resource is gone.
-func (p *Pool[T]) closeValue(res *resource[T]) {
+func (p *Pool[T]) closeValue(h *hold[T]) {
 	if !p.do.close {
 		return
 	}
@@ -40,25 +41,26 @@ func (p *Pool[T]) closeValue(res *resource[T]) {
 	defer func() {
 		if err != nil {
 			p.counts.closeFailures.Add(1)
-			p.logError("close failed", res, "err", err)
+			p.logError("close failed", h, "err", err)
 		}
 	}()
-	err = inline("Backend.Close", func() error { return p.backend.Close(ctx, res.value) })
+	err = inline("Backend.Close", func() error { return p.backend.Close(ctx, h.value) })
 }
 
 // vacate closes what is in a seat that the caller has, and gives the seat back empty. It
 // waits for the close, but no longer than Options.CloseTimeout and ctx; what takes longer
 // keeps its seat until it is done, so that there are never more resources open than seats.
 func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause error) {
+	h := r.own.Load()
 	r.move(closing)
 	if why == ReasonUnwanted && p.closed.Load() {
 		why = ReasonDisposed
 	}
 	empty := func() {
-		r.put(nil)
+		r.clear()
 		p.giveBackEmpty(r)
 	}
-	e := p.sendClose(r, r.res, why, cause, why == ReasonInvalid)
+	e := p.sendClose(r, h, why, cause, why == ReasonInvalid)
 	if e == nil || e.within(ctx, p.opts.CloseTimeout) {
 		empty()
 		return
@@ -70,7 +72,7 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 		}()
 		return
 	}
-	p.logError("close is overdue: its seat stays taken until it returns", r.res)
+	p.logError("close is overdue: its seat stays taken until it returns", h)
 	p.adopt(e, empty)
 }
 

@@ -11,7 +11,7 @@ import (
 // limit while it lives.
 type Detached[T any] struct {
 	pool   *Pool[T]
-	res    *resource[T]
+	res    *hold[T]
 	info   *Info
 	closed atomic.Bool
 }
@@ -33,12 +33,12 @@ func (l Lease[T]) Detach() (*Detached[T], error) {
 		if !h.end(l.word) {
 			return nil, l.misuse("Detach")
 		}
-		r.res.marks.Or(gone)
+		h.mark(gone)
 	}
-	res := h.res
-	d := &Detached[T]{pool: p, res: res, info: res.info.clone()}
+	res := h.resource()
+	d := &Detached[T]{pool: p, res: res, info: res.extra().info.clone()}
 	r.move(closing)
-	r.put(nil)
+	r.clear()
 	p.counts.detached.Add(1)
 	p.logInfo("detached", res)
 	e := p.event(nil, res)
@@ -51,19 +51,20 @@ func (l Lease[T]) Detach() (*Detached[T], error) {
 // detachShared ends the lease of a shared resource if it is the only one.
 func (p *Pool[T]) detachShared(l Lease[T]) error {
 	h, r := l.hold, l.hold.rec
-	r.mu.Lock()
+	s := r.sharing()
+	s.mu.Lock()
 	if h.word.v.Load() != l.word {
-		r.mu.Unlock()
+		s.mu.Unlock()
 		return l.misuse("Detach")
 	}
-	if len(r.holds)-len(r.free) > 1 || h.res.has(gone) {
-		r.mu.Unlock()
+	if len(s.holds)-len(s.free) > 1 || h.has(gone) {
+		s.mu.Unlock()
 		return ErrUnshareable
 	}
-	r.endShared(h, l.word)
-	h.res.marks.Or(gone) // whoever joins now finds it gone, and waits for the next
-	p.sharer.Drain(h.grant)
-	r.mu.Unlock()
+	s.end(h, l.word)
+	h.resource().mark(gone) // whoever joins now finds it gone, and waits for the next
+	p.sharer.Drain(h.extra().grant)
+	s.mu.Unlock()
 	return nil
 }
 

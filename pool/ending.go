@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,12 +28,13 @@ func (p *Pool[T]) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	busy := 0
-	for _, r := range p.seats.all() {
+	p.seats.all(func(r *record[T]) bool {
 		switch r.state() {
 		case opening, checking, returning, closing:
 			busy++
 		}
-	}
+		return true
+	})
 	held := p.discardLeased()
 	if len(held) == 0 && p.live.left() == 0 {
 		return nil // nothing was left after all
@@ -66,7 +68,7 @@ func (p *Pool[T]) Close() error {
 func (p *Pool[T]) shut() <-chan struct{} {
 	p.shutting.Do(func() {
 		p.closed.Store(true)
-		p.epoch.Add(oneDisposal) // returns look: this makes none of them plain
+		p.gate.Add(oneDisposal) // acquires and returns look at it
 		p.seating.Close()
 		p.end(ErrClosed)
 		p.logStatus("pool closed")
@@ -102,34 +104,43 @@ func (p *Pool[T]) Held() (held []HeldLease) {
 
 // eachLeased calls f for every hold that is leased, with the word it was seen to have.
 func (p *Pool[T]) eachLeased(f func(h *hold[T], v uint64)) {
-	for _, r := range p.seats.all() {
+	p.seats.all(func(r *record[T]) bool {
 		for _, h := range r.leasedHolds() {
 			if v := h.word.v.Load(); stateOf(v) == leased {
 				f(h, v)
 			}
 		}
-	}
+		return true
+	})
 }
 
 func (h *hold[T]) describe() HeldLease {
 	at := HeldLease{Seat: h.rec.seat}
-	h.trail.mu.Lock()
-	defer h.trail.mu.Unlock()
-	if len(h.trail.stack) > 0 {
-		at.Stack = h.trail.String()
-		at.For = h.rec.pool.now() - h.trail.at
+	e := h.more.Load()
+	if e == nil {
+		return at
+	}
+	e.trail.mu.Lock()
+	defer e.trail.mu.Unlock()
+	if len(e.trail.stack) > 0 {
+		at.Stack = e.trail.String()
+		at.For = h.rec.pool.now() - e.trail.at
 	}
 	return at
 }
 
 // leasedHolds are the holds of a seat that may be leased.
 func (r *record[T]) leasedHolds() []*hold[T] {
-	if r.pool.sharer == nil {
-		return []*hold[T]{r.own.Load()}
+	s := r.sharing()
+	if s == nil {
+		if h := r.own.Load(); h != nil {
+			return []*hold[T]{h}
+		}
+		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]*hold[T](nil), r.holds...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.holds)
 }
 
 // HeldLease is a lease that somebody holds.

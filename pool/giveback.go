@@ -2,46 +2,35 @@ package pool
 
 import "context"
 
-// releasePlain is Release where nothing has to be done on return but to pass the seat on.
-// It reports false if the lease is over, which the caller then finds out once more.
-func (p *Pool[T]) releasePlain(h *hold[T], l Lease[T]) bool {
-	if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, idle)) {
-		return false
-	}
-	h.guard = l.guard
-	r := h.rec
-	if res := r.res; res.epoch != p.epoch.Load() || res.has(onReturn) {
-		p.turnIn(r, false)
-	} else {
-		p.hand(r, res)
-	}
-	return true
-}
-
 // leave ends a lease whose word has been moved on already.
 func (p *Pool[T]) leave(h *hold[T], clean bool) {
 	r := h.rec
-	if p.sharer == nil {
-		p.turnIn(r, clean)
+	s := r.sharing()
+	if s == nil {
+		if p.plainIn && h.fit.Load() == epochOf(p.gate.Load()) {
+			p.park(r)
+		} else {
+			p.turnIn(r, clean)
+		}
 		return
 	}
-	r.mu.Lock()
-	res := h.res
+	s.mu.Lock()
+	res := h.resource()
 	last := false
 	voided := res.has(gone)
 	if !voided {
-		last = p.sharer.Leave(h.grant)
+		last = p.sharer.Leave(h.extra().grant)
 	}
 	if !clean {
-		res.marks.Or(dirty)
+		res.mark(dirty)
 	}
 	if stateOf(h.word.v.Load()) != ended {
-		r.free = append(r.free, h)
+		s.free = append(s.free, h)
 	}
-	r.mu.Unlock()
+	s.mu.Unlock()
 	switch {
 	case last:
-		p.turnIn(r, res.marks.And(^dirty)&dirty == 0)
+		p.turnIn(r, res.fit.And(^dirty)&dirty == 0)
 	case !voided && p.limits.Sharing == Common:
 		p.tell(onCheckin, p.event(r, res))
 	}
@@ -58,37 +47,38 @@ func (p *Pool[T]) turnIn(r *record[T], clean bool) {
 			p.vacate(context.Background(), r, ReasonInvalid, ErrGoexit)
 		}
 	}()
-	late, err := p.cleanUp(r, clean)
+	h := r.own.Load()
+	late, err := p.cleanUp(r, h, clean)
 	returned = true
 	switch {
 	case late != nil:
 		p.counts.resetFailures.Add(1)
-		p.logError("reset is overdue: its seat stays taken until it returns", r.res)
+		p.logError("reset is overdue: its seat stays taken until it returns", h)
 		p.adopt(late, func() { p.vacate(context.Background(), r, ReasonInvalid, errResetTimeout) })
 	case err != nil:
 		p.counts.resetFailures.Add(1)
-		p.logError("reset failed", r.res, "err", err)
+		p.logError("reset failed", h, "err", err)
 		p.vacate(context.Background(), r, ReasonInvalid, err)
-	case p.disposed(r.res):
+	case p.disposed(h):
 		p.vacate(context.Background(), r, ReasonDisposed, nil)
 	default:
 		if p.opts.PingAfter > 0 {
-			r.res.idleAt = p.now()
+			h.extra().idleAt = p.now()
 		}
-		p.logDebug("returned", r.res)
+		p.logDebug("returned", h)
 		p.park(r)
 	}
 }
 
 // park gives back a seat whose resource is fit to be lent again.
 func (p *Pool[T]) park(r *record[T]) {
-	res := r.res
+	h := r.own.Load()
 	r.move(idle)
-	p.hand(r, res)
+	p.hand(r, h)
 }
 
 // hand gives an idle seat to the seating. Not taken, its resource is closed.
-func (p *Pool[T]) hand(r *record[T], res *resource[T]) {
+func (p *Pool[T]) hand(r *record[T], h *hold[T]) {
 	switch {
 	case !p.seating.Release(r.seat, true):
 		why := ReasonOverflow
@@ -96,7 +86,7 @@ func (p *Pool[T]) hand(r *record[T], res *resource[T]) {
 			why = ReasonDisposed
 		}
 		p.vacate(context.Background(), r, why, nil)
-	case p.disposed(res):
+	case p.disposed(h):
 		p.sweep(r)
 	}
 }
@@ -108,20 +98,19 @@ func (p *Pool[T]) sweep(r *record[T]) {
 	if !p.seating.Claim(r.seat) {
 		return
 	}
-	if p.disposed(r.res) || !p.seating.Release(r.seat, true) {
+	if p.disposed(r.own.Load()) || !p.seating.Release(r.seat, true) {
 		p.vacate(context.Background(), r, ReasonDisposed, nil)
 	}
 }
 
 // disposed reports whether a Dispose came after the resource was opened.
-func (p *Pool[T]) disposed(res *resource[T]) bool {
-	return uint32(res.epoch) != uint32(p.epoch.Load())
+func (p *Pool[T]) disposed(h *hold[T]) bool {
+	return h.fit.Load()&disposals != p.gate.Load()&disposals
 }
 
 // cleanUp does what has to be done to a resource on its return. If Backend.Reset does not
 // return in time, it is handed back as late and goes on with the resource.
-func (p *Pool[T]) cleanUp(r *record[T], clean bool) (late *errand, err error) {
-	res := r.res
+func (p *Pool[T]) cleanUp(r *record[T], res *hold[T], clean bool) (late *errand, err error) {
 	if !p.do.reset && !res.has(onReturn) && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0 {
 		return nil, nil
 	}
@@ -156,7 +145,7 @@ func (p *Pool[T]) cleanUp(r *record[T], clean bool) (late *errand, err error) {
 
 // sendReset calls Backend.Reset on a goroutine of its own, and hands it back if it does not
 // return before ctx ends.
-func (p *Pool[T]) sendReset(ctx context.Context, res *resource[T]) (late *errand, err error) {
+func (p *Pool[T]) sendReset(ctx context.Context, res *hold[T]) (late *errand, err error) {
 	e := send("Backend.Reset", func() error { return p.backend.Reset(ctx, res.value) })
 	if !e.before(ctx) {
 		return e, nil
@@ -165,15 +154,16 @@ func (p *Pool[T]) sendReset(ctx context.Context, res *resource[T]) (late *errand
 }
 
 // runOnReturn calls what Lease.OnReturn was given, the last first.
-func (p *Pool[T]) runOnReturn(ctx context.Context, res *resource[T]) error {
+func (p *Pool[T]) runOnReturn(ctx context.Context, res *hold[T]) error {
 	if !res.has(onReturn) {
 		return nil
 	}
-	res.mu.Lock()
-	once := res.once
-	res.once = nil
-	res.marks.And(^onReturn)
-	res.mu.Unlock()
+	e := res.extra()
+	e.mu.Lock()
+	once := e.once
+	e.once = nil
+	res.fit.And(^onReturn)
+	e.mu.Unlock()
 	for i := len(once) - 1; i >= 0; i-- {
 		if err := inline("OnReturn function", func() error { return once[i](ctx, res.value) }); err != nil {
 			return err

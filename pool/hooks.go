@@ -67,16 +67,27 @@ type Event[T any] struct {
 	Clean    bool   // Reset: the holder said the state is clean, Backend.Reset is skipped
 	Detached bool   // Reset: the resource is detached, and closed afterwards
 
-	info     *Info
-	seatInfo *Info
+	rec  *record[T] // nil for a detached resource
+	hold *hold[T]
+	info *Info // of a detached resource
 }
 
 // Info is the resource's own store: it lasts as long as the resource. Nil if not Open.
-func (e Event[T]) Info() *Info { return e.info }
+func (e Event[T]) Info() *Info {
+	if e.info == nil && e.hold != nil {
+		return &e.hold.extra().info
+	}
+	return e.info
+}
 
 // SeatInfo is the seat's store: it outlasts the resources in the seat. Nil for a detached
 // resource.
-func (e Event[T]) SeatInfo() *Info { return e.seatInfo }
+func (e Event[T]) SeatInfo() *Info {
+	if e.rec == nil {
+		return nil
+	}
+	return e.rec.pool.seats.info(e.rec.seat)
+}
 
 // Reason is why a resource was closed.
 type Reason uint8

@@ -9,7 +9,7 @@ import (
 // replaced before they are lent again, leased ones when they are next acquired after their
 // return. It closes nothing and does not wait. cause is told to the log; it may be nil.
 func (p *Pool[T]) Invalidate(cause error) {
-	p.epoch.Add(oneGeneration)
+	p.gate.Add(oneGeneration)
 	p.logInfo("pool invalidated", nil, causeArgs(cause)...)
 }
 
@@ -18,11 +18,11 @@ func (p *Pool[T]) Invalidate(cause error) {
 // invalidation.
 func (p *Pool[T]) invalidateEpoch(epoch uint64, cause error) {
 	for {
-		now := p.epoch.Load()
+		now := p.gate.Load()
 		if now/oneGeneration != epoch/oneGeneration {
 			return
 		}
-		if p.epoch.CompareAndSwap(now, now+oneGeneration) {
+		if p.gate.CompareAndSwap(now, now+oneGeneration) {
 			p.logInfo("disconnection detected, pool invalidated", nil, "cause", cause)
 			return
 		}
@@ -35,12 +35,11 @@ func (p *Pool[T]) invalidateEpoch(epoch uint64, cause error) {
 func (p *Pool[T]) Dispose() {
 	p.takeBackDropped()
 	for {
-		now := p.epoch.Load()
+		now := p.gate.Load()
 		// The generation moves too, lest a resource leased across the disposal be lent
-		// again before its return closes it. The low half wraps into nothing.
-		next := now + oneGeneration
-		next = next&^(oneGeneration-1) | uint64(uint32(now)+oneDisposal)
-		if p.epoch.CompareAndSwap(now, next) {
+		// again before its return closes it. The count of disposals wraps into nothing.
+		next := (now+oneGeneration)&^disposals | (now+oneDisposal)&disposals
+		if p.gate.CompareAndSwap(now, next) {
 			break
 		}
 	}
@@ -52,23 +51,25 @@ func (p *Pool[T]) Dispose() {
 
 // eachIdle calls f for every seat that looks idle now.
 func (p *Pool[T]) eachIdle(f func(r *record[T])) {
-	for _, r := range p.seats.all() {
-		if r.state() == idle {
+	p.seats.all(func(r *record[T]) bool {
+		if s := r.state(); s == idle || s == free {
 			f(r)
 		}
-	}
+		return true
+	})
 }
 
 // discard closes the resource of a lease that has been ended by hold.end.
 func (p *Pool[T]) discard(h *hold[T], cause error) {
 	r := h.rec
-	if p.sharer != nil {
-		r.mu.Lock()
-		first := h.res.marks.Or(gone)&gone == 0
+	if s := r.sharing(); s != nil {
+		s.mu.Lock()
+		first := h.resource().mark(gone)
 		if first {
-			p.sharer.Drain(h.grant)
+			s.markAll(gone)
+			p.sharer.Drain(h.extra().grant)
 		}
-		r.mu.Unlock()
+		s.mu.Unlock()
 		if !first {
 			return // another holder has discarded it already
 		}
@@ -78,14 +79,27 @@ func (p *Pool[T]) discard(h *hold[T], cause error) {
 
 // retire marks a leased resource.
 func (p *Pool[T]) retire(h *hold[T], cause error) {
-	if h.res.marks.Or(retired)&retired != 0 {
+	res := h.resource()
+	if !res.mark(retired) {
 		return
 	}
-	if p.limits.Sharing == Common {
-		p.sharer.Drain(h.grant)
+	if s := h.rec.sharing(); s != nil {
+		s.mu.Lock()
+		s.markAll(retired)
+		s.mu.Unlock()
 	}
-	p.logInfo("soft invalidation", h.res, causeArgs(cause)...)
-	e := p.event(h.rec, h.res)
+	if p.limits.Sharing == Common {
+		p.sharer.Drain(h.extra().grant)
+	}
+	p.logInfo("soft invalidation", res, causeArgs(cause)...)
+	e := p.event(h.rec, res)
 	e.Cause = cause
 	p.tell(onSoftInvalidate, e)
+}
+
+// markAll marks the joints. The caller holds mu.
+func (s *sharing[T]) markAll(mark uint64) {
+	for _, h := range s.holds {
+		h.mark(mark)
+	}
 }

@@ -25,14 +25,10 @@ type Lease[T any] struct {
 // lease has ended, or for ErrInvalidated when the pool or another holder has discarded the
 // resource. It is never another holder's resource.
 func (l Lease[T]) Get() (T, error) {
-	if h := l.hold; h != nil && h.word.v.Load() == l.word {
-		if res := h.res; !res.has(gone) {
-			return res.value, nil
-		}
-		var zero T
-		return zero, ErrInvalidated
+	if h := l.hold; h != nil && h.word.v.Load() == l.word && !h.has(gone) {
+		return h.value, nil
 	}
-	return l.ended()
+	return l.none()
 }
 
 // Value is Get for holders who know that they hold: it panics with Get's error.
@@ -44,8 +40,11 @@ func (l Lease[T]) Value() T {
 	return v
 }
 
-func (l Lease[T]) ended() (zero T, err error) {
-	if l.endedOtherwise() && l.hold.rec.pool.closed.Load() {
+// none says why there is no resource.
+func (l Lease[T]) none() (zero T, err error) {
+	switch h := l.hold; {
+	case h == nil:
+	case h.word.v.Load() == l.word, l.endedOtherwise() && h.rec.pool.closed.Load():
 		return zero, ErrInvalidated
 	}
 	return zero, ErrReleased
@@ -64,7 +63,14 @@ func (l Lease[T]) endedOtherwise() bool {
 //
 // A second Release does nothing and returns ErrReleased; it is counted in Stats and
 // logged. A Release after Discard, Detach or the pool's Close is harmless and returns nil.
-func (l Lease[T]) Release() error { return l.release(false) }
+func (l Lease[T]) Release() error {
+	if l.hold != nil {
+		if p := l.hold.rec.pool; p.quickIn && p.give(l) {
+			return nil
+		}
+	}
+	return l.release(false)
+}
 
 // ReleaseClean is Release for a holder who knows that there is nothing to reset:
 // Backend.Reset is skipped. Hooks are not.
@@ -75,19 +81,25 @@ func (l Lease[T]) release(clean bool) error {
 	if h == nil {
 		return ErrReleased
 	}
-	if p := h.rec.pool; p.plainIn && p.releasePlain(h, l) {
-		return nil
-	}
-	next := with(l.word+oneLease, returning)
-	if h.rec.pool.sharer != nil {
-		next = with(next, idle)
-	}
-	if !h.word.v.CompareAndSwap(l.word, next) {
+	// Looked at first, lest a stale lease touch the guard of the present one.
+	if h.word.v.Load() != l.word {
 		return l.misuse("Release")
 	}
-	h.guard = l.guard
-	h.rec.pool.leave(h, clean)
+	h.keep(l.guard)
+	p := h.rec.pool
+	if !h.word.v.CompareAndSwap(l.word, p.afterRelease(l.word)) {
+		return l.misuse("Release")
+	}
+	p.leave(h, clean)
 	return nil
+}
+
+// afterRelease is the word that follows v when its lease is released.
+func (p *Pool[T]) afterRelease(v uint64) uint64 {
+	if p.sharer != nil {
+		return with(v+oneLease, idle)
+	}
+	return with(v+oneLease, returning)
 }
 
 // misuse answers a verb on a lease that has ended.
@@ -156,7 +168,7 @@ func (l Lease[T]) fail(f Fault, err error) {
 		return
 	}
 	if f == AllDead {
-		h.rec.pool.invalidateEpoch(h.res.epoch, err)
+		h.rec.pool.invalidateEpoch(h.epoch(), err)
 	}
 	h.rec.pool.discard(h, err)
 }
@@ -169,10 +181,12 @@ func (l Lease[T]) OnReturn(f func(ctx context.Context, res T) error) error {
 	if h == nil || h.word.v.Load() != l.word {
 		return l.misuse("OnReturn")
 	}
-	h.res.mu.Lock()
-	defer h.res.mu.Unlock()
-	h.res.once = append(h.res.once, f)
-	h.res.marks.Or(onReturn)
+	res := h.resource()
+	e := res.extra()
+	e.mu.Lock()
+	e.once = append(e.once, f)
+	e.mu.Unlock()
+	res.mark(onReturn)
 	return nil
 }
 
@@ -182,7 +196,7 @@ func (l Lease[T]) Info() *Info {
 	if _, err := l.Get(); err != nil {
 		return nil
 	}
-	return &l.hold.res.info
+	return &l.hold.resource().extra().info
 }
 
 // SeatInfo is the seat's store, which outlasts the resources in it. Nil if the lease
@@ -191,7 +205,7 @@ func (l Lease[T]) SeatInfo() *Info {
 	if _, err := l.Get(); err != nil {
 		return nil
 	}
-	return &l.hold.rec.info
+	return l.hold.rec.pool.seats.info(l.hold.rec.seat)
 }
 
 // Seat is the seat's number. Of the zero Lease it means nothing.

@@ -8,31 +8,31 @@ import (
 // The log names the pool and numbers its resources. It never prints a resource, which may
 // hold a secret.
 
-func (p *Pool[T]) logDebug(msg string, res *resource[T], args ...any) {
-	p.logAt(slog.LevelDebug, msg, res, args)
+func (p *Pool[T]) logDebug(msg string, h *hold[T], args ...any) {
+	p.logAt(slog.LevelDebug, msg, h, args)
 }
 
-func (p *Pool[T]) logInfo(msg string, res *resource[T], args ...any) {
-	p.logAt(slog.LevelInfo, msg, res, args)
+func (p *Pool[T]) logInfo(msg string, h *hold[T], args ...any) {
+	p.logAt(slog.LevelInfo, msg, h, args)
 }
 
-func (p *Pool[T]) logWarn(msg string, res *resource[T], args ...any) {
-	p.logAt(slog.LevelWarn, msg, res, args)
+func (p *Pool[T]) logWarn(msg string, h *hold[T], args ...any) {
+	p.logAt(slog.LevelWarn, msg, h, args)
 }
 
-func (p *Pool[T]) logError(msg string, res *resource[T], args ...any) {
-	p.logAt(slog.LevelError, msg, res, args)
+func (p *Pool[T]) logError(msg string, h *hold[T], args ...any) {
+	p.logAt(slog.LevelError, msg, h, args)
 }
 
 // logClose tells of a close: at Info if something was wrong with the resource, at Debug if
 // it was only no longer wanted.
-func (p *Pool[T]) logClose(res *resource[T], why Reason, cause error) {
+func (p *Pool[T]) logClose(h *hold[T], why Reason, cause error) {
 	level := slog.LevelInfo
 	switch why {
 	case ReasonOverflow, ReasonDisposed, ReasonUnwanted:
 		level = slog.LevelDebug
 	}
-	p.logAt(level, "closing", res, append([]any{"reason", why}, causeArgs(cause)...))
+	p.logAt(level, "closing", h, append([]any{"reason", why}, causeArgs(cause)...))
 }
 
 func causeArgs(cause error) []any {
@@ -48,7 +48,7 @@ func (p *Pool[T]) logStatus(msg string) {
 	}
 }
 
-func (p *Pool[T]) logAt(level slog.Level, msg string, res *resource[T], args []any) {
+func (p *Pool[T]) logAt(level slog.Level, msg string, h *hold[T], args []any) {
 	if p.log == nil {
 		return
 	}
@@ -57,8 +57,8 @@ func (p *Pool[T]) logAt(level slog.Level, msg string, res *resource[T], args []a
 		return
 	}
 	all := append(make([]any, 0, len(args)+4), "pool", p.opts.Name)
-	if res != nil {
-		all = append(all, "resource", res.id)
+	if h != nil {
+		all = append(all, "resource", h.id)
 	}
 	p.log.Log(context.Background(), level, msg, append(all, args...)...)
 }

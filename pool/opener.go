@@ -26,26 +26,26 @@ func (p *Pool[T]) open(r *record[T]) {
 			p.seating.Overdue(r.seat, p.openFailed(1, errOverdue))
 		})
 	})
-	if r.res != nil { // the seating was given it by Replace
+	if old := r.own.Load(); old != nil { // the seating was given it by Replace
 		// The old one must be closed before another is opened in its place, or
 		// there would be more open than seats.
 		if p.opts.CloseTimeout != Inline {
 			w.more(p.opts.CloseTimeout)
 		}
-		if e := p.sendClose(r, r.res, r.reason, r.cause, false); e != nil {
+		why := old.extra()
+		if e := p.sendClose(r, old, why.reason, why.cause, false); e != nil {
 			<-e.done
 		}
-		r.put(nil)
-		r.reason, r.cause = 0, nil
+		r.clear()
 	}
-	var res *resource[T]
+	var res *hold[T]
 	err := ErrGoexit // unless Backend.Open comes back
 	defer func() { p.openDone(r, w, res, err) }()
 	res, err = p.openResource(r, w)
 }
 
 // openDone hands the seat back to the seating with what came of the open.
-func (p *Pool[T]) openDone(r *record[T], w *watch, res *resource[T], err error) {
+func (p *Pool[T]) openDone(r *record[T], w *watch, res *hold[T], err error) {
 	inTime := w.end()
 	if !inTime {
 		p.counts.stuck.Add(-1)
@@ -54,7 +54,7 @@ func (p *Pool[T]) openDone(r *record[T], w *watch, res *resource[T], err error) 
 		if err == ErrGoexit {
 			err = p.openFailed(1, err)
 		}
-		if r.before {
+		if r.before() {
 			p.tell(onCheckin, p.event(r, nil))
 		}
 		r.move(empty)
@@ -67,7 +67,6 @@ func (p *Pool[T]) openDone(r *record[T], w *watch, res *resource[T], err error) 
 		return
 	}
 	r.put(res)
-	r.before = true
 	r.move(idle)
 	switch {
 	case !inTime:
@@ -116,7 +115,7 @@ func (w *watch) end() bool {
 }
 
 // openResource opens a resource, in as many attempts as the options allow.
-func (p *Pool[T]) openResource(r *record[T], w *watch) (*resource[T], error) {
+func (p *Pool[T]) openResource(r *record[T], w *watch) (*hold[T], error) {
 	for attempt := 1; ; attempt++ {
 		w.more(p.opts.OpenTimeout)
 		if p.closed.Load() {
@@ -142,12 +141,14 @@ func (p *Pool[T]) openFailed(attempt int, err error) error {
 	return failure
 }
 
-func (p *Pool[T]) openOnce(r *record[T]) (*resource[T], error) {
+func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 	ctx, cancel := context.WithTimeout(p.life, p.opts.OpenTimeout)
 	defer cancel()
 	// The epoch is read before the open: an Invalidate that comes during it means this
 	// resource too.
-	res := &resource[T]{epoch: p.epoch.Load()}
+	res := &hold[T]{rec: r}
+	res.word.v.Store(uint64(opening))
+	res.fit.Store(epochOf(p.gate.Load()))
 	err := inline("Backend.Open", func() (err error) {
 		res.value, err = p.backend.Open(ctx)
 		return err
@@ -157,7 +158,9 @@ func (p *Pool[T]) openOnce(r *record[T]) (*resource[T], error) {
 	}
 	res.id = p.nextID.Add(1)
 	res.openedAt = p.now()
-	res.idleAt = res.openedAt
+	if p.opts.PingAfter > 0 {
+		res.extra().idleAt = res.openedAt
+	}
 	p.counts.opened.Add(1)
 	p.logDebug("opened", res)
 	if err := p.connected(ctx, r, res); err != nil {
@@ -170,7 +173,7 @@ func (p *Pool[T]) openOnce(r *record[T]) (*resource[T], error) {
 }
 
 // connected runs the connect hooks.
-func (p *Pool[T]) connected(ctx context.Context, r *record[T], res *resource[T]) error {
+func (p *Pool[T]) connected(ctx context.Context, r *record[T], res *hold[T]) error {
 	if len(p.on[onFirstConnect]) > 0 {
 		err := p.first.once(ctx, func() error {
 			return isolate("first_connect hook", func() error { return p.on.fire(ctx, onFirstConnect, p.event(r, res)) })

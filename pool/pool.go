@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 )
 
 // Pool lends resources of type T. All its methods may be called from any goroutine.
@@ -28,15 +29,17 @@ type Pool[T any] struct {
 	// Whether checkout and return are plain: nothing to be done but to hand the seat over.
 	// Decided once by New.
 	plainOut, plainIn bool
+	quickOut, quickIn bool // plain, and nobody need be asked while self-service goes on
+
+	// gate is the generation, the number of disposals, and whether the seating attends: see
+	// selfservice.go.
+	gate  atomic.Uint64
+	hints hints[T]
 
 	seats seats[T]
 	lost  lostHolds[T]
 	live  tally // seats that are not empty
 
-	// epoch is the generation in its high half and the number of disposals in its low half.
-	// A resource that carries an older one is not lent any more, and if a disposal came
-	// between, not kept either.
-	epoch  atomic.Uint64
 	nextID atomic.Uint64
 	counts counts
 	// lastOpen is the error of the newest open, nil if it succeeded.
@@ -49,12 +52,10 @@ type Pool[T any] struct {
 	closed atomic.Bool
 
 	shutting sync.Once
-}
 
-const (
-	oneGeneration = 1 << 32
-	oneDisposal   = 1
-)
+	self    weak.Pointer[Pool[T]]
+	noGuard guard // for leases that are not watched
+}
 
 // New makes a pool of the resources that b opens, lent as s says. It opens nothing
 // yet. Hooks are called in the order given. The error names the option that
@@ -78,6 +79,9 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 		do: choresOf(b), on: newListeners(hooks), log: o.Logger, start: time.Now(),
 	}
 	p.do.reset = p.do.reset && !o.NoReset
+	p.self = weak.Make(p)
+	p.hints = newHints[T]()
+	p.gate.Store(attended)
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.first = newGate()
 	p.live.zero = make(chan struct{})
@@ -96,9 +100,11 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 			return nil, err
 		}
 	}
-	quiet := p.sharer == nil && p.log == nil
-	p.plainOut = quiet && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
-	p.plainIn = quiet && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
+	p.plainOut = p.log == nil && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
+	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
+	p.quickOut = p.plainOut && p.sharer == nil
+	p.quickIn = p.plainIn && p.sharer == nil
+	p.forgetAtCollection()
 	return p, nil
 }
 
@@ -109,7 +115,16 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 //
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
-func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, Wait) }
+func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
+	if p.quickOut && ctx.Err() == nil {
+		if h := p.hints.here().Load(); h != nil {
+			if l, ok := p.take(h); ok {
+				return l, nil
+			}
+		}
+	}
+	return p.acquire(ctx, Wait)
+}
 
 // TryAcquire is Acquire that never stands in line for a seat which others hold: if there is
 // neither an idle resource nor a free seat to open one in, it fails at once with an error
@@ -131,18 +146,15 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
 	if err != nil {
 		return Lease[T]{}, err
 	}
-	if p.plainOut {
+	if p.quickOut {
+		// The gate is read again after the lease is made: then either this sees that the
+		// pool was closed, or Close sees the lease.
 		r := p.seats.at(g.Seat)
-		if res := r.res; res.epoch == p.epoch.Load() && res.marks.Load() == 0 {
-			// The epoch is read again after the lease is made: then either this sees
-			// that the pool was closed, or Close sees the lease.
-			l := r.lendExclusive()
-			if res.epoch == p.epoch.Load() {
+		if h := r.own.Load(); h.fit.Load() == epochOf(p.gate.Load()) {
+			if l := h.lease(); h.fit.Load() == epochOf(p.gate.Load()) || p.retake(l) {
 				return l, nil
 			}
-			if !l.recall() {
-				return Lease[T]{}, p.refusal(ctx, ErrClosed)
-			}
+			return p.acquire(ctx, m)
 		}
 	}
 	return p.checkout(ctx, g, m, start)
@@ -152,6 +164,11 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
 func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
 	if err := ctx.Err(); err != nil {
 		return Grant{}, p.refusal(ctx, context.Cause(ctx))
+	}
+	if p.gate.Load()&attended == 0 && p.sharer == nil {
+		if h := p.find(checking); h != nil {
+			return Grant{Seat: h.rec.seat}, nil
+		}
 	}
 	if p.bubble {
 		p.takeBackDropped()
@@ -268,14 +285,13 @@ func (h host[T]) Open(s Seat) {
 }
 
 // event describes a resource to the hooks.
-func (p *Pool[T]) event(r *record[T], res *resource[T]) Event[T] {
-	e := Event[T]{Pool: p.opts.Name}
+func (p *Pool[T]) event(r *record[T], h *hold[T]) Event[T] {
+	e := Event[T]{Pool: p.opts.Name, rec: r, hold: h}
 	if r != nil {
-		e.Seat, e.seatInfo = r.seat, &r.info
+		e.Seat = r.seat
 	}
-	if res != nil {
-		e.Open, e.Resource, e.ID, e.info = true, res.value, res.id, &res.info
-		e.Age = p.now() - res.openedAt
+	if h != nil {
+		e.Open, e.Resource, e.ID, e.Age = true, h.value, h.id, p.now()-h.openedAt
 	}
 	return e
 }

@@ -1,11 +1,9 @@
 package pool
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // A seat's state. Whoever has the seat, and nobody else, moves it on:
@@ -14,19 +12,25 @@ import (
 //	  ┌────────────┐     ┌──────────────────────────┐
 //	  ▼            │     ▼         plain            │
 //	empty ────► opening ─► idle ◄──────────► leased │
-//	  ▲            ▲       │  │               ▲ │ │ │
-//	  │      unfit │       ▼  │ not kept      │ │ │ │
-//	  │            └─ checking ────────────────┘ │ │ │
-//	  │                    │  │         Release │ │ │
-//	  │             failed │  │                 ▼ │ │
-//	  │                    ▼  ▼        returning ─┼─┘
+//	  ▲            ▲       │ ▲│               ▲ │ │ │
+//	  │      unfit │       ▼ ││ not kept      │ │ │ │
+//	  │            └─ checking├───────────────┘ │ │ │
+//	  │                    │ ││         Release │ │ │
+//	  │             failed │ ││                 ▼ │ │
+//	  │                    ▼ │▼        returning ─┼─┘
 //	  └───────────────── closing ◄────────┘       │
-//	                          ▲  Discard, Detach  │
-//	                          └───────────────────┘
+//	                         │▲  Discard, Detach  │
+//	                         │└───────────────────┘
+//	                         ▼
+//	                        free ◄─► leased, checking    self-service
 //
 // empty and idle seats are the seating's; opening ones the opener's; checking,
 // returning and closing ones the pool's; a leased one is the lease's holder's. A
 // shared seat is leased while it has at least one holder.
+//
+// A free seat is nobody's: whoever takes it from free to another state by compare-and-swap
+// has it. The seating puts idle seats there and takes them back (SelfService); in between
+// the pool lends them without asking it.
 //
 // "Plain" is the way of a pool without hooks, checks and resets: it goes from idle
 // to leased and back without stopping at checking and returning.
@@ -36,6 +40,7 @@ const (
 	empty state = iota
 	opening
 	idle
+	free
 	checking
 	leased
 	returning
@@ -47,7 +52,7 @@ const (
 	ended state = stateMask
 )
 
-var stateNames = [states]string{"empty", "opening", "idle", "checking", "leased", "returning", "closing"}
+var stateNames = [states]string{"empty", "opening", "idle", "free", "checking", "leased", "returning", "closing"}
 
 func (s state) String() string { return stateNames[s] }
 
@@ -55,20 +60,20 @@ func (s state) String() string { return stateNames[s] }
 var successors = [states]uint64{
 	empty:     1 << opening,
 	opening:   1<<idle | 1<<empty,
-	idle:      1<<checking | 1<<leased | 1<<returning | 1<<closing,
+	idle:      1<<free | 1<<checking | 1<<leased | 1<<returning | 1<<closing,
 	checking:  1<<leased | 1<<opening | 1<<returning | 1<<closing | 1<<idle,
 	leased:    1<<idle | 1<<checking | 1<<returning | 1<<closing,
 	returning: 1<<idle | 1<<closing,
 	closing:   1 << empty,
+	// free: by compare-and-swap only; see word.claim.
 }
 
-// word is a seat's state in its low bits and, above them, a count of the leases
-// that have ended. A lease keeps the word it began with, so that one comparison tells
-// whether it still holds.
+// word is a state in its low bits and, above them, a count of the leases that have ended. A
+// lease keeps the word it began with, so that one comparison tells whether it still holds.
 type word struct{ v atomic.Uint64 }
 
 const (
-	stateBits = 3
+	stateBits = 4
 	stateMask = 1<<stateBits - 1
 	oneLease  = 1 << stateBits
 )
@@ -81,121 +86,175 @@ func stateOf(v uint64) state { return state(v & stateMask) }
 // move takes the seat from its present state to the next. The caller has the seat.
 func (w *word) move(seat Seat, to state) uint64 {
 	v := w.v.Load()
-	if from := stateOf(v); from == ended || successors[from]>>to&1 == 0 {
-		panic(fmt.Sprintf("pool: bug: seat %d goes from %d to %v", seat, from, to))
-	}
+	check(seat, stateOf(v), to)
 	v = with(v, to)
 	w.v.Store(v)
 	return v
 }
 
-// resource is one opened T and what the pool knows of it. It belongs to whoever has the
-// seat it is in.
-type resource[T any] struct {
-	value    T
-	id       uint64
-	epoch    uint64        // the pool's epoch when its open began
-	openedAt time.Duration // on the pool's clock
-	idleAt   time.Duration // when it was last returned, if Options.PingAfter wants to know
-	info     Info
-	marks    atomic.Uint32 // zero for a resource that nothing is wrong with
-
-	mu   sync.Mutex
-	once []func(context.Context, T) error // Lease.OnReturn; guarded by mu
+// claim takes the seat from free to another state, and reports whether it was there.
+func (w *word) claim(to state) (uint64, bool) {
+	v := w.v.Load()
+	next := with(v, to)
+	return next, stateOf(v) == free && w.v.CompareAndSwap(v, next)
 }
 
-// marks of a resource.
-const (
-	retired  uint32 = 1 << iota // by Retire: replaced at its next checkout
-	gone                        // closed, about to be, or detached
-	closed                      // given to Backend.Close
-	onReturn                    // Lease.OnReturn has something to do
-	dirty                       // a holder that shared it has left without saying that it is clean
-)
-
-func (r *resource[T]) has(mark uint32) bool { return r.marks.Load()&mark != 0 }
+func check(seat Seat, from, to state) {
+	if from == ended || successors[from]>>to&1 == 0 {
+		panic(fmt.Sprintf("pool: bug: seat %d goes from %d to %v", seat, from, to))
+	}
+}
 
 // record is what the pool knows of a seat. It outlives the resources in it.
 type record[T any] struct {
 	pool *Pool[T]
+	// own is the hold of the resource in the seat, nil if there is none. It belongs to
+	// whoever has the seat; holders that share it read it under sharing.mu.
+	own  atomic.Pointer[hold[T]]
 	seat Seat
-	info Info
-
-	// res is nil when the seat is empty. It belongs to whoever has the seat;
-	// holders that share it read it under mu.
-	res    *resource[T]
-	before bool // the seat has held a resource before
-
-	// Why the opener is to close res before it opens another.
-	reason Reason
-	cause  error
-
-	// own carries the seat's state. For an exclusive strategy it is also the hold that
-	// is leased; it is replaced when a lease ends otherwise than by Release.
-	own atomic.Pointer[hold[T]]
-
-	// The holds leased from a shared seat.
-	mu    sync.Mutex
-	holds []*hold[T] // all that exist
-	free  []*hold[T] // those leased to nobody
-	ended uint64     // leases that ended with their hold
+	// rest is the state of a seat whose own hold cannot tell it, because there is none or
+	// because its lease ended otherwise than by Release; and the bit hadOne.
+	rest atomic.Uint32
 }
 
-// put places a resource in the seat, or nil. The lock is for holders that join a shared
-// seat and find only afterwards that they came too late.
-func (r *record[T]) put(res *resource[T]) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.res = res
-	if res == nil {
-		r.own.Load().res = nil // or it would keep a closed resource from the garbage collector
+// hadOne says that the seat has held a resource before.
+const hadOne = 1 << stateBits
+
+func (r *record[T]) before() bool { return r.rest.Load()&hadOne != 0 }
+
+// put places a resource in an empty seat that is being opened.
+func (r *record[T]) put(h *hold[T]) {
+	// What the state is called once the word of h has ended.
+	r.rest.Store(hadOne | uint32(returning))
+	r.setOwn(h)
+}
+
+// clear takes out of the seat what is in it.
+func (r *record[T]) clear() {
+	h := r.own.Load()
+	r.rest.Store(hadOne | uint32(r.state()))
+	r.pool.counts.leases.Add(h.begun())
+	r.setOwn(nil)
+	r.pool.hints.forget(h)
+}
+
+// setOwn has a lock where holders join a shared seat, who find only afterwards that they
+// came too late.
+func (r *record[T]) setOwn(h *hold[T]) {
+	if s := r.sharing(); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 	}
+	r.own.Store(h)
 }
 
 func (r *record[T]) state() state {
-	if s := stateOf(r.own.Load().word.v.Load()); s != ended {
-		return s
+	if h := r.own.Load(); h != nil {
+		if s := stateOf(h.word.v.Load()); s != ended {
+			return s
+		}
 	}
-	return returning // its own hold is about to be replaced
+	return state(r.rest.Load() & stateMask)
 }
 
-func (r *record[T]) move(to state) uint64 { return r.own.Load().word.move(r.seat, to) }
+func (r *record[T]) move(to state) {
+	if h := r.own.Load(); h != nil && stateOf(h.word.v.Load()) != ended {
+		h.word.move(r.seat, to)
+		return
+	}
+	v := r.rest.Load()
+	check(r.seat, state(v&stateMask), to)
+	r.rest.Store(v&^stateMask | uint32(to))
+}
+
+// sharing is what else there is to know of a shared seat; nil for exclusive strategies.
+func (r *record[T]) sharing() *sharing[T] {
+	if r.pool.sharer == nil {
+		return nil
+	}
+	return r.pool.seats.sharingAt(r.seat)
+}
+
+// chunkSize is how many records lie together: enough to make the memory of the table small
+// beside theirs. Arbitrary.
+const chunkSize = 16
+
+// chunk is part of the table of seats. Records lie in it by value, since they are only read
+// while seats come and go.
+type chunk[T any] struct {
+	records [chunkSize]record[T]
+	shared  []sharing[T] // nil for exclusive strategies
+}
 
 // seats is the table of records. It grows and never moves a record.
 type seats[T any] struct {
-	table atomic.Pointer[[]*record[T]]
+	table atomic.Pointer[[]*chunk[T]]
+	n     atomic.Int64 // seats used so far
+
 	mu    sync.Mutex
+	infos map[Seat]*Info // of seats; made when asked for
 }
 
 // at returns the record of a seat that has been opened at least once.
-func (s *seats[T]) at(seat Seat) *record[T] { return (*s.table.Load())[seat] }
+func (s *seats[T]) at(seat Seat) *record[T] {
+	return &(*s.table.Load())[seat/chunkSize].records[seat%chunkSize]
+}
 
-// all returns the records made so far.
-func (s *seats[T]) all() []*record[T] {
-	if t := s.table.Load(); t != nil {
-		return *t
+func (s *seats[T]) sharingAt(seat Seat) *sharing[T] {
+	return &(*s.table.Load())[seat/chunkSize].shared[seat%chunkSize]
+}
+
+// all calls f with every record there is, until it returns false.
+func (s *seats[T]) all(f func(r *record[T]) bool) {
+	for seat := range Seat(s.n.Load()) {
+		if !f(s.at(seat)) {
+			return
+		}
 	}
-	return nil
 }
 
 // ensure returns the record of a seat and makes it if it is the first time.
 func (s *seats[T]) ensure(p *Pool[T], seat Seat) *record[T] {
-	if t := s.all(); int(seat) < len(t) {
-		return t[seat]
+	if int64(seat) < s.n.Load() {
+		return s.at(seat)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.all()
-	if int(seat) < len(old) {
-		return old[seat]
+	var chunks []*chunk[T]
+	if t := s.table.Load(); t != nil {
+		chunks = *t
 	}
-	// Appending within capacity writes only beyond what readers of the old slice can see.
-	grown := old
-	for n := len(old); n <= int(seat); n++ {
-		r := &record[T]{pool: p, seat: Seat(n)}
-		r.own.Store(&hold[T]{rec: r})
-		grown = append(grown, r)
+	for len(chunks) <= int(seat/chunkSize) {
+		// Appending within capacity writes only beyond what readers of the old slice can see.
+		chunks = append(chunks, newChunk(p, Seat(len(chunks)*chunkSize)))
 	}
-	s.table.Store(&grown)
-	return grown[seat]
+	s.table.Store(&chunks)
+	s.n.Store(max(s.n.Load(), int64(seat)+1)) // after the table: readers go by it
+	return s.at(seat)
+}
+
+func newChunk[T any](p *Pool[T], first Seat) *chunk[T] {
+	c := new(chunk[T])
+	for i := range c.records {
+		c.records[i].pool, c.records[i].seat = p, first+Seat(i)
+	}
+	if p.sharer != nil {
+		c.shared = make([]sharing[T], chunkSize)
+	}
+	return c
+}
+
+// info is the seat's own store.
+func (s *seats[T]) info(seat Seat) *Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.infos[seat]
+	if in == nil {
+		if s.infos == nil {
+			s.infos = make(map[Seat]*Info)
+		}
+		in = new(Info)
+		s.infos[seat] = in
+	}
+	return in
 }

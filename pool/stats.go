@@ -8,6 +8,7 @@ import (
 
 // counts are of things that happen on slow paths only.
 type counts struct {
+	leases                               atomic.Uint64 // of resources that are closed
 	misused, dropped, detached           atomic.Uint64
 	opened, openFailures                 atomic.Uint64
 	pingFailures, resetFailures          atomic.Uint64
@@ -65,9 +66,10 @@ func (p *Pool[T]) Stats() Stats {
 	}
 	s := Stats{Pool: p.opts.Name, Strategy: p.strategy.Kind(), Limits: p.limits}
 	c := &p.counts
-	for _, r := range p.seats.all() {
+	s.Acquired = c.leases.Load()
+	p.seats.all(func(r *record[T]) bool {
 		switch r.state() {
-		case idle:
+		case idle, free:
 			s.Idle++
 		case checking, leased, returning:
 			s.InUse++
@@ -79,10 +81,11 @@ func (p *Pool[T]) Stats() Stats {
 		leases, acquired := r.countLeases()
 		s.Leases += leases
 		s.Acquired += acquired
-	}
+		return true
+	})
 	s.Open = s.Idle + s.InUse + s.Closing
 	s.Overflow = overflow(p.limits, s.Open)
-	s.Generation = p.epoch.Load() / oneGeneration
+	s.Generation = p.gate.Load() / oneGeneration
 	s.Opened, s.OpenFailures = c.opened.Load(), c.openFailures.Load()
 	s.ClosedBy = make(map[Reason]uint64)
 	for why := range c.closed {
@@ -105,24 +108,22 @@ func (p *Pool[T]) Stats() Stats {
 // countLeases tells how many leases of a seat are held now, and how many ever began.
 func (r *record[T]) countLeases() (held int, begun uint64) {
 	count := func(h *hold[T]) {
-		v := h.word.v.Load()
-		begun += v >> stateBits
-		switch stateOf(v) {
-		case leased:
+		begun += h.begun()
+		if stateOf(h.word.v.Load()) == leased {
 			held++
-			begun++
-		case ended: // and the hold is about to be replaced
-			begun++
 		}
 	}
-	if r.pool.sharer == nil {
-		count(r.own.Load())
+	s := r.sharing()
+	if s == nil {
+		if h := r.own.Load(); h != nil {
+			count(h)
+		}
 		return held, begun
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	begun = r.ended
-	for _, h := range r.holds {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	begun = s.ended
+	for _, h := range s.holds {
 		count(h)
 	}
 	return held, begun

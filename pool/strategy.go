@@ -115,11 +115,39 @@ type Host interface {
 	Open(Seat)
 }
 
+// SelfService is a Host that can lend idle seats without asking the seating. The host given to
+// Strategy.Start is one if the strategy's Sharing is Exclusive. A seating that has no use for
+// that need not know of it.
+//
+// Seats that the seating puts there are free: the pool lends them to whoever comes, and
+// takes them back, while self-service goes on. The seating is asked only when there is no
+// free seat at hand, or a seat comes back that is not plainly in order. So it suspends
+// self-service before anybody stands in line, or when it wants to see each seat that
+// comes back. Self-service is suspended until the first Resume.
+//
+// The methods may be called with locks held, and the seating calls one at a time.
+type SelfService interface {
+	Host
+	// Suspend ends self-service and tells found of every seat that was free: they are the
+	// seating's again. From now on every Acquire and Release comes to the seating; a
+	// Release that was under way may come afterwards. It costs a look at every seat that
+	// was ever used.
+	Suspend(found func(Seat))
+	// Resume lets self-service go on.
+	Resume()
+	// Put makes an idle seat of the seating's free, while self-service is not suspended.
+	Put(Seat)
+	// Take makes a free seat the seating's again and reports whether it was free.
+	Take(Seat) bool
+	// Free counts the free seats. It costs a look at every seat that was ever used.
+	Free() int
+}
+
 // Seating is a strategy at work in one pool. All its methods may be called from
 // any goroutine. Only Acquire and Replace wait, and they hold no lock while they do.
 //
-// A seat is always in exactly one pair of hands: the seating's (idle or empty),
-// the opener's (from Host.Open to Opened or Overdue), or the pool's (from a Grant or a
+// A seat is always in exactly one pair of hands: the seating's (idle or empty), nobody's
+// (free, see SelfService), the opener's (from Host.Open to Opened or Overdue), or the pool's (from a Grant or a
 // Claim that returned true to a Release that returned true). Whoever has it may
 // change what is in it; nobody else may.
 type Seating interface {

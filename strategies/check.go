@@ -48,7 +48,7 @@ func checkQueue(c Config, called naming) error {
 // allOptions are all there are: the union of those of every kind, in the order in
 // which they are written. The ranges are the widest.
 func allOptions() []settings.Field[Config] {
-	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), orderField(), noStackField()}
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), orderField(), fairnessField(), noStackField()}
 }
 
 func sizeField(min int) settings.Field[Config] {
@@ -81,8 +81,15 @@ func timeoutField() settings.Field[Config] {
 
 func orderField() settings.Field[Config] {
 	return settings.Enum("order", func(c *Config) *Order { return &c.Order },
+		settings.Word[Order]{Text: string(Affine), Value: Affine},
 		settings.Word[Order]{Text: string(LIFO), Value: LIFO},
 		settings.Word[Order]{Text: string(FIFO), Value: FIFO})
+}
+
+func fairnessField() settings.Field[Config] {
+	return settings.Enum("fairness", func(c *Config) *Fairness { return &c.Fairness },
+		settings.Word[Fairness]{Text: string(Strict), Value: Strict},
+		settings.Word[Fairness]{Text: string(Bounded), Value: Bounded})
 }
 
 func noStackField() settings.Field[Config] {

@@ -55,12 +55,12 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		{literal(config{Kind: "singleton"}), `pool: singleton size is 0: ` + from1},
 		{literal(config{Kind: "null"}), `pool: null max is 0: ` + from1},
 		{literal(config{Kind: "static", Timeout: -time.Second}), `pool: static timeout is -1s: ` + wait},
-		{literal(config{Kind: "queue", Size: 1, Order: "fi\nfo"}), `pool: queue order is "fi\nfo": give lifo or fifo`},
+		{literal(config{Kind: "queue", Size: 1, Order: "fi\nfo"}), `pool: queue order is "fi\nfo": give affine or lifo or fifo`},
 		{text("queue?size=-1"), `pool: queue size is "-1": ` + from0},
 		{text("queue?size=five"), `pool: queue size is "five": ` + from0},
 		{text("queue?size="), `pool: queue size is "": ` + from0},
 		{text("null?timeout=30"), `pool: null timeout is "30": ` + wait},
-		{text("queue?order=random"), `pool: queue order is "random": give lifo or fifo`},
+		{text("queue?order=random"), `pool: queue order is "random": give affine or lifo or fifo`},
 		{text("assertion?no_stack=maybe"), `pool: assertion no_stack is "maybe": give true or false`},
 		{object(`{"kind":"null","max":0}`), `pool: null max is "0": ` + from1},
 		{object(`{"size":1.5}`), `pool: queue size is "1.5": ` + from0},
@@ -69,19 +69,19 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 
 		// Options of other kinds, and of none.
 		{literal(config{Kind: "null", Max: 1, Size: 2}), `strategies: option "size": not used by null, which has max, timeout`},
-		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, order`},
+		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, order, fairness`},
 		{text("assertion?timeout=unlimited"), `strategies: option "timeout": not used by assertion, which has no_stack`},
 		{document(map[string]any{"kind": "static", "size": 5}), `strategies: option "size": not used by static, which has timeout`},
 		{literal(config{Kind: "queue", Size: pool.Unlimited, MaxOverflow: 1}), `strategies: option "max_overflow"` + bound},
 		{text("queue?size=unlimited&max_overflow=unlimited"), `strategies: option "max_overflow"` + bound},
 		{env("LIDO_SIZE=unlimited", "LIDO_MAX_OVERFLOW=10"), `strategies: option "LIDO_MAX_OVERFLOW"` +
 			strings.Replace(bound, "with size", "with LIDO_SIZE", 1)},
-		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_order`},
+		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_order, pool_fairness`},
 		{env("LIDO_STRATEGY=null", "LIDO_SIZE=1"), `strategies: option "LIDO_SIZE": not used by null, which has LIDO_MAX, LIDO_TIMEOUT`},
-		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, order`},
-		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, order`},
-		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, order`},
-		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, order`},
+		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, order, fairness`},
+		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, order, fairness`},
+		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, order, fairness`},
+		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, order, fairness`},
 
 		// Several at once.
 		{text("null?sise=1&order=x&max=0&timeout=soon"), strings.Join([]string{

@@ -27,14 +27,15 @@ func valid() []config {
 	var cs []config
 	for _, n := range []int{0, 1, 7, 1 << 20, pool.Unlimited} {
 		for _, d := range []time.Duration{0, strategies.NoWait, 1, 1500, 90 * second, 36 * time.Hour, 1<<63 - 1} {
-			for _, o := range []strategies.Order{"", strategies.LIFO, strategies.FIFO} {
+			for _, o := range []strategies.Order{"", strategies.Affine, strategies.LIFO, strategies.FIFO} {
 				over := 3
 				if n == pool.Unlimited {
 					over = 0
 				}
 				cs = append(cs,
-					config{Kind: "queue", Size: n, MaxOverflow: over, Timeout: d, Order: o},
-					config{Kind: "queue", Size: 2, MaxOverflow: n, Timeout: d, Order: o})
+					config{Kind: "queue", Size: n, MaxOverflow: over, Timeout: d, Order: o, Fairness: strategies.Bounded},
+					config{Kind: "queue", Size: 2, MaxOverflow: n, Timeout: d, Order: o, Fairness: strategies.Strict},
+					config{Kind: "queue", Size: 3, Timeout: d, Order: o})
 			}
 			if n != 0 {
 				cs = append(cs,
@@ -376,7 +377,7 @@ func TestFromQueryTakesItsKeysAlsoWhenTheyAreWrong(t *testing.T) {
 }
 
 func TestQueryKeysAreWhatFromQueryTakes(t *testing.T) {
-	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_order",
+	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_order", "pool_fairness",
 		"pool_no_stack"}
 	keys := strategies.QueryKeys()
 	if diff := cmp.Diff(want, keys); diff != "" {

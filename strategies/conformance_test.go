@@ -11,6 +11,12 @@ import (
 func TestQueueKeepsThePromisesOfAStrategy(t *testing.T) {
 	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Queue{Size: 2, MaxOverflow: 1} })
 }
+func TestLIFOQueueKeepsThePromisesOfAStrategy(t *testing.T) {
+	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Queue{Size: 2, MaxOverflow: 1, Order: strategies.LIFO} })
+}
+func TestQueueWithoutOverflowKeepsThePromisesOfAStrategy(t *testing.T) {
+	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Queue{Size: 3} })
+}
 func TestFIFOQueueKeepsThePromisesOfAStrategy(t *testing.T) {
 	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Queue{Size: 3, Order: strategies.FIFO} })
 }

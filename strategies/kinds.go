@@ -45,11 +45,11 @@ func kinds() []kind {
 		},
 		{
 			defaults: Config{Kind: "queue", Size: defaultSize, MaxOverflow: defaultOverflow, Timeout: defaultTimeout},
-			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), orderField()},
+			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), orderField(), fairnessField()},
 			adapt:    adaptQueue,
 			check:    checkQueue,
 			build: func(c Config) pool.Strategy {
-				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, Order: c.Order}
+				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, Order: c.Order, Fairness: c.Fairness}
 			},
 		},
 		{
@@ -95,7 +95,7 @@ func ConfigOf(s pool.Strategy) (Config, bool) {
 	case Null:
 		return Config{Kind: "null", Max: s.Max, Timeout: s.Timeout}, true
 	case Queue:
-		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, Order: s.Order}, true
+		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, Order: s.Order, Fairness: s.Fairness}, true
 	case Singleton:
 		return Config{Kind: "singleton", Size: s.Size, Timeout: s.Timeout}, true
 	case Static:

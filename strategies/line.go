@@ -12,10 +12,19 @@ import (
 // who find nothing idle stand in line, and get whatever comes first: a returned resource or
 // a finished open.
 //
+// Idle seats are in the list, or free: in the pool's self-service, where who comes and finds
+// one never comes here. The line attends, which suspends self-service, while it has to see
+// every seat that comes back.
+//
 // These hold whenever mu is free:
 //
-//   - If a seat is idle, nobody waits but for a resource in place of one that was unfit: a
-//     newcomer may take it without looking at the line, and overtakes nobody.
+//   - If a seat is in the list, nobody waits but for a resource in place of one that was
+//     unfit: a newcomer may take it without looking at the line, and overtakes nobody.
+//   - If somebody waits, the line attends, so no seat is free but for a Release that is
+//     under way and comes here next. Or, under Bounded, a waiter was called and is on its
+//     way: it looks for a free seat, and if it finds none, sees to it that the line attends
+//     before it looks once more.
+//   - While more seats are open than are to be kept, the line attends: it counts the idle.
 //   - There are as many opens under way as waiters, or no seat is left to open in, so a
 //     failed open is followed by the next. An open whose waiter gave up serves the next
 //     one, unless it has taken so long that it may be hanging.
@@ -23,19 +32,29 @@ type line struct {
 	host    pool.Host
 	limits  pool.Limits
 	timeout time.Duration
-	fifo    bool // idle seats are lent in order of return
-	oneUse  bool // a returned resource is never lent again
+	fifo    bool             // listed seats are lent in order of return
+	oneUse  bool             // a returned resource is never lent again
+	self    pool.SelfService // nil: every idle seat is listed
+	passing time.Duration    // how long a waiter may be passed over; 0: not at all
+	start   time.Time        // zero of the line's clock
 
 	mu      sync.Mutex
 	waiting waiters
-	places  places
-	idle    list // in order of return
-	opening list // in order of start
-	// doubtful are opens whose waiters gave up and that have taken so long that they may
-	// be hanging: nobody relies on them, though whoever is first gets what comes of them.
-	doubtful list
-	empty    []pool.Seat // seats that have been used and are empty
-	closed   bool
+	idle    idle
+	opening opens
+	used    int         // seats that were ever used, from 0 up
+	empty   []pool.Seat // of those, the ones that are empty
+	closed  bool
+
+	attending bool
+	owed      int // visits until it is worth while to stop attending
+
+	called  *waiter     // under Bounded: the waiter that is on its way to a free seat
+	strict  bool        // under Bounded: the first in line has been passed over long enough
+	bell    *time.Timer // rings when that is so
+	ringing bool
+
+	pace pace
 }
 
 // patience is how old an open may be that a newcomer relies on in place of one of its own.
@@ -43,8 +62,19 @@ type line struct {
 const patience = time.Second
 
 func newLine(h pool.Host, l pool.Limits, timeout time.Duration) *line {
-	return &line{host: h, limits: l, timeout: timeout, idle: list{first: -1, last: -1}, opening: list{first: -1, last: -1}, doubtful: list{first: -1, last: -1}}
+	return &line{host: h, limits: l, timeout: timeout, start: time.Now(), idle: newIdle(), attending: true}
 }
+
+// serveThemselves has idle seats lent in self-service, if the host can do that.
+func (l *line) serveThemselves() {
+	if self, ok := l.host.(pool.SelfService); ok {
+		l.self = self
+		l.calm()
+	}
+}
+
+// now is the time on the line's clock, which costs half of what time.Now does.
+func (l *line) now() time.Duration { return time.Since(l.start) }
 
 // Limits implements pool.Seating.
 func (l *line) Limits() pool.Limits { return l.limits }
@@ -56,21 +86,34 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
 	}
+	if l.called == nil {
+		l.attend()
+	}
 	if l.idle.n > 0 {
-		s := l.popIdle()
+		s := l.idle.pop(l.fifo)
+		l.calm()
 		l.mu.Unlock()
 		return pool.Grant{Seat: s}, nil
 	}
 	if (m&pool.NoWait != 0 || l.timeout == NoWait) && !l.spare() {
+		l.calm()
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrExhausted
 	}
 	w := l.waiting.newWaiter(ctx, 0)
 	l.waiting.pushBack(w)
-	l.doubt(w.since)
-	adopted := l.opening.n >= l.waiting.n
-	l.feed(w.since)
+	adopted, timed := false, l.passing > 0 || l.opening.n() > 0 || l.spare()
+	if timed {
+		w.since = l.now()
+		l.ring(w.since)
+		l.doubt(w.since)
+		adopted = l.opening.n() >= l.waiting.n
+		l.feed(w.since)
+	}
 	l.mu.Unlock()
+	if !timed {
+		w.since = l.now() // nobody else looks at it, and the lock is short
+	}
 	if adopted && !w.served(patience, l.timeout) {
 		l.reconsider()
 	}
@@ -80,34 +123,65 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 // Replace implements pool.Seating.
 func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Grant, error) {
 	l.mu.Lock()
-	l.open(g.Seat, time.Now())
+	now := l.now()
+	l.open(g.Seat, now)
 	if l.closed {
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
 	}
 	// It waits although others may be idle: after a restart or an invalidation they
 	// are all as unfit as the one it had.
+	l.attend()
 	w := l.waiting.newWaiter(ctx, g.Waited)
+	w.since = now
 	l.waiting.pushFront(w)
+	l.ring(now)
 	l.mu.Unlock()
 	return l.wait(w)
 }
 
+// wait waits until w is served or gives up.
 func (l *line) wait(w *waiter) (pool.Grant, error) {
-	end := w.await(l.timeout)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting.finish(w, end, l.waiting.remove)
+	for {
+		end := w.await(l.timeout)
+		if end == nil && !w.called {
+			return l.waiting.settle(w, l.now(), nil)
+		}
+		l.mu.Lock()
+		called, served := w.called, !w.queued
+		switch {
+		case served:
+		case end != nil:
+			l.waiting.finish(w, end, l.waiting.remove)
+		default:
+			l.come(w)
+		}
+		waits := w.queued
+		l.answered(w)
+		l.mu.Unlock()
+		switch {
+		case waits:
+		case called:
+			w.drain() // all its wakes came under the lock
+			return l.waiting.settle(w, l.now(), end)
+		default:
+			if served { // at the same moment: that counts, and the wake is on its way
+				<-w.ready
+			}
+			return l.waiting.settle(w, l.now(), end)
+		}
+	}
 }
 
 // Opened implements pool.Seating.
 func (l *line) Opened(s pool.Seat, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counted := l.places[s].in == &l.opening
-	l.places.remove(s)
+	counted := l.opening.remove(s)
 	if err == nil {
-		return l.put(s)
+		taken := l.put(s)
+		l.calm()
+		return taken
 	}
 	l.empty = append(l.empty, s)
 	l.failed(counted, err)
@@ -118,56 +192,76 @@ func (l *line) Opened(s pool.Seat, err error) bool {
 func (l *line) Overdue(s pool.Seat, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counted := l.places[s].in == &l.opening
-	l.places.remove(s)
-	l.failed(counted, err)
+	l.failed(l.opening.remove(s), err)
 }
 
 // failed goes on after an open without a resource: a waiter that relied on it fails too,
 // unless it was doubtful, when nobody did. The caller holds mu.
 func (l *line) failed(counted bool, err error) {
-	if w := l.waiting.first(); counted && w != nil && l.waiting.n > l.opening.n {
+	if w := l.waiting.first(); counted && w != nil && l.waiting.n > l.opening.n() {
 		if l.idle.n > 0 { // only while it replaces
-			l.waiting.serve(w, pool.Grant{Seat: l.popIdle()}, nil)
+			l.serve(w, l.idle.pop(l.fifo))
 		} else {
 			l.waiting.serve(w, pool.Grant{}, err)
 		}
 	}
-	l.feed(time.Now())
+	l.feed(l.now())
+	l.calm()
 }
 
 // Release implements pool.Seating.
-func (l *line) Release(s pool.Seat, open bool) bool {
+func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if open {
-		return !l.oneUse && l.put(s)
+	if !open {
+		l.empty = append(l.empty, s)
+		if l.waiting.n > 0 {
+			l.feed(l.now())
+		}
+		l.calm()
+		l.mu.Unlock()
+		return true
 	}
-	l.empty = append(l.empty, s)
-	l.feed(time.Now())
-	return true
+	if w := l.next(); w != nil && !w.called && !l.bargeable() {
+		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
+		l.relent()
+		l.calm()
+		l.mu.Unlock()
+		w.wake()
+		l.pace.handedOff()
+		return true
+	}
+	taken = !l.oneUse && l.put(s)
+	l.calm()
+	l.mu.Unlock()
+	return taken
+}
+
+// next is who a returned seat is for.
+func (l *line) next() *waiter {
+	if l.waiting.n == 0 || l.closed || l.oneUse {
+		return nil
+	}
+	return l.waiting.first()
 }
 
 // Claim implements pool.Seating.
 func (l *line) Claim(s pool.Seat) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if int(s) >= len(l.places) || l.places[s].in != &l.idle {
-		return false
-	}
-	l.places.remove(s)
-	return true
+	return l.idle.remove(s) || l.self != nil && l.self.Take(s)
 }
 
-// Load implements pool.Seating.
+// Load implements pool.Seating. While the line does not attend, it costs a look at every
+// seat.
 func (l *line) Load() pool.Load {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting.load(pool.Load{
-		Lent:    len(l.places) - len(l.empty) - l.idle.n - l.opening.n - l.doubtful.n,
-		Idle:    l.idle.n,
-		Opening: l.opening.n + l.doubtful.n,
-	})
+	idle := l.idle.n
+	if !l.attending {
+		idle += l.self.Free()
+	}
+	opening := l.opening.n() + l.opening.doubtful
+	return l.waiting.load(pool.Load{Lent: l.used - len(l.empty) - idle - opening, Idle: idle, Opening: opening})
 }
 
 // Close implements pool.Seating.
@@ -175,45 +269,99 @@ func (l *line) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
+	if l.bell != nil {
+		l.bell.Stop()
+	}
 	l.waiting.serveAll(pool.ErrClosed)
+	l.attend()
+}
+
+// attend has every seat come to the line from now on, and lists those that are free. The
+// caller holds mu, as for all below.
+func (l *line) attend() {
+	if l.attending {
+		return
+	}
+	l.attending = true
+	// A look at every seat is paid for by as many visits, at a sixteenth each. Arbitrary.
+	l.owed = l.used / 16
+	l.self.Suspend(l.idle.push)
+}
+
+// calm ends a visit: it stops attending if there is no reason for it any more.
+func (l *line) calm() {
+	switch {
+	case !l.attending || l.self == nil || l.waiting.n > 0 || l.closed || l.overflowing():
+	case l.owed > 0:
+		l.owed--
+	default:
+		l.stopAttending()
+	}
+}
+
+func (l *line) stopAttending() {
+	l.attending = false
+	l.self.Resume()
+	for l.idle.n > 0 {
+		l.self.Put(l.idle.pop(false))
+	}
+}
+
+// overflowing reports whether more seats are open than are to be kept.
+func (l *line) overflowing() bool {
+	return l.limits.Keep != pool.Unlimited && l.used-len(l.empty) > l.limits.Keep
 }
 
 // put passes on a seat with an open resource: to the longest waiter, or to the idle ones if
-// more are to be kept. The caller holds mu.
+// more are to be kept.
 func (l *line) put(s pool.Seat) bool {
 	if l.closed {
 		return false
 	}
-	if w := l.waiting.first(); w != nil {
-		l.waiting.serve(w, pool.Grant{Seat: s}, nil)
-		return true
+	if l.waiting.n > 0 {
+		if w := l.waiting.first(); w != nil {
+			if l.bargeable() {
+				l.call(w, s)
+			} else {
+				l.serve(w, s)
+			}
+			return true
+		}
 	}
 	if l.limits.Keep != pool.Unlimited && l.idle.n >= l.limits.Keep {
 		return false
 	}
-	l.places.append(&l.idle, s)
+	if l.attending {
+		l.idle.push(s)
+	} else {
+		l.self.Put(s)
+	}
 	return true
 }
 
-// feed has seats opened until every waiter has an open that is meant for it. The caller
-// holds mu, as for all below.
-func (l *line) feed(now time.Time) {
-	for l.waiting.n > l.opening.n && l.spare() {
+// serve hands a seat to a waiter.
+func (l *line) serve(w *waiter, s pool.Seat) {
+	l.waiting.serve(w, pool.Grant{Seat: s}, nil)
+	l.relent()
+}
+
+// feed has seats opened until every waiter has an open that is meant for it.
+func (l *line) feed(now time.Duration) {
+	for l.waiting.n > l.opening.n() && l.spare() {
 		var s pool.Seat
 		if n := len(l.empty); n > 0 {
 			s = l.empty[n-1]
 			l.empty = l.empty[:n-1]
 		} else {
-			s = pool.Seat(len(l.places))
-			l.places = append(l.places, place{})
+			s = pool.Seat(l.used)
+			l.used++
 		}
 		l.open(s, now)
 	}
 }
 
-func (l *line) open(s pool.Seat, now time.Time) {
-	l.places.append(&l.opening, s)
-	l.places[s].since = now
+func (l *line) open(s pool.Seat, now time.Duration) {
+	l.opening.add(s, now)
 	l.host.Open(s)
 }
 
@@ -221,34 +369,20 @@ func (l *line) open(s pool.Seat, now time.Time) {
 func (l *line) reconsider() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.now()
 	l.doubt(now)
 	l.feed(now)
 }
 
 // doubt gives up on opens that a waiter has to rely on because their own waiters have left,
 // if they are old.
-func (l *line) doubt(now time.Time) {
-	for l.opening.n > 0 && l.opening.n >= l.waiting.n {
-		s := pool.Seat(l.opening.first)
-		if now.Sub(l.places[s].since) < patience {
-			return
-		}
-		l.places.remove(s)
-		l.places.append(&l.doubtful, s)
+func (l *line) doubt(now time.Duration) {
+	for l.opening.n() > 0 && l.opening.n() >= l.waiting.n && now-l.opening.oldest() >= patience {
+		l.opening.doubt()
 	}
 }
 
 // spare reports whether there is a seat to open in.
 func (l *line) spare() bool {
-	return len(l.empty) > 0 || l.limits.Seats == pool.Unlimited || len(l.places) < l.limits.Seats
-}
-
-func (l *line) popIdle() pool.Seat {
-	at := l.idle.last
-	if l.fifo {
-		at = l.idle.first
-	}
-	l.places.remove(pool.Seat(at))
-	return pool.Seat(at)
+	return len(l.empty) > 0 || l.limits.Seats == pool.Unlimited || l.used < l.limits.Seats
 }

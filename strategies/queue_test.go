@@ -93,7 +93,6 @@ func TestQueueUnlimitedKeepsAllThatWereWantedAtOnce(t *testing.T) {
 
 func TestQueueLendsIdleResourcesInItsOrder(t *testing.T) {
 	for order, want := range map[strategies.Order][]int{
-		"":              {3, 1, 2},
 		strategies.LIFO: {3, 1, 2},
 		strategies.FIFO: {2, 1, 3},
 	} {
@@ -114,7 +113,7 @@ func TestQueueLendsIdleResourcesInItsOrder(t *testing.T) {
 }
 
 func TestQueueServesWaitersInOrderOfArrivalWhateverTheOrderOfIdle(t *testing.T) {
-	for _, order := range []strategies.Order{strategies.LIFO, strategies.FIFO} {
+	for _, order := range []strategies.Order{strategies.Affine, strategies.LIFO, strategies.FIFO} {
 		with(t, strategies.Queue{Size: 1, Order: order}, func(r *rig) {
 			l := r.get()
 			first, second := r.ask(r.Context()), r.ask(r.Context())

@@ -25,6 +25,7 @@ type sharing struct {
 	limits  pool.Limits
 	timeout time.Duration
 	ownerOf func(ctx context.Context) owner
+	start   time.Time // zero of its clock
 
 	mu      sync.Mutex
 	waiting waiters
@@ -69,8 +70,10 @@ const (
 )
 
 func newSharing(h pool.Host, l pool.Limits, timeout time.Duration, ownerOf func(context.Context) owner) *sharing {
-	return &sharing{host: h, limits: l, timeout: timeout, ownerOf: ownerOf, bound: make(map[owner]*chair), standing: make(map[owner]int)}
+	return &sharing{host: h, limits: l, timeout: timeout, ownerOf: ownerOf, start: time.Now(), bound: make(map[owner]*chair), standing: make(map[owner]int)}
 }
+
+func (s *sharing) now() time.Duration { return time.Since(s.start) }
 
 // Limits implements pool.Seating.
 func (s *sharing) Limits() pool.Limits { return s.limits }
@@ -102,7 +105,7 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 		s.mu.Unlock()
 		return pool.Grant{}, pool.ErrExhausted
 	}
-	w := s.waiting.newWaiter(ctx, 0)
+	w := s.newWaiter(ctx, 0)
 	w.owner = me
 	s.waiting.pushBack(w)
 	// Nobody else's chances have changed. Without a chair of its own, a newcomer comes
@@ -132,7 +135,7 @@ func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.
 		s.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
 	}
-	w := s.waiting.newWaiter(ctx, g.Waited)
+	w := s.newWaiter(ctx, g.Waited)
 	w.owner, w.chair = c.owner, c
 	s.waiting.pushFront(w)
 	s.seated++
@@ -142,9 +145,21 @@ func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.
 
 func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 	end := w.await(s.timeout)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waiting.finish(w, end, s.leaveLine)
+	if end != nil {
+		s.mu.Lock()
+		served := s.waiting.finish(w, end, s.leaveLine)
+		s.mu.Unlock()
+		if served {
+			<-w.ready
+		}
+	}
+	return s.waiting.settle(w, s.now(), end)
+}
+
+func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {
+	w := s.waiting.newWaiter(ctx, prior)
+	w.since = s.now()
+	return w
 }
 
 // Opened implements pool.Seating.

@@ -29,6 +29,11 @@ func TestStress(t *testing.T) {
 		traits   []pooltest.Trait
 	}{
 		{"queue", strategies.Queue{Size: 2, MaxOverflow: 1}, nil},
+		{"queue without overflow", strategies.Queue{Size: 3}, nil},
+		{"lifo queue", strategies.Queue{Size: 2, MaxOverflow: 1, Order: strategies.LIFO}, nil},
+		{"bounded queue", strategies.Queue{Size: 3, Fairness: strategies.Bounded}, nil},
+		{"bounded queue with overflow", strategies.Queue{Size: 2, MaxOverflow: 1, Fairness: strategies.Bounded}, nil},
+		{"bounded fifo queue", strategies.Queue{Size: 3, Fairness: strategies.Bounded, Order: strategies.FIFO}, nil},
 		{"queue of one", strategies.Queue{Size: 1}, nil},
 		{"unlimited queue", strategies.Queue{Size: pool.Unlimited, Order: strategies.FIFO}, nil},
 		{"null", strategies.Null{Max: 3}, nil},

@@ -1,0 +1,236 @@
+package pool
+
+import (
+	"math/bits"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+	"weak"
+)
+
+// Self-service: the fast path. A free seat is lent and taken back by one compare-and-swap
+// each, on the word of its hold, without asking the seating; nothing else is written that
+// another goroutine reads. It is right because of three things:
+//
+//   - Whoever swaps a word from free has the seat, and nobody else does. The swap back to
+//     free counts the lease, so it fails for a lease that is over, however late it comes.
+//   - The gate is one word that changes whenever the free way is barred: the pool is closed,
+//     disposed of or invalidated, or the seating wants to be asked (SelfService.Suspend).
+//     Each side writes its word first and looks at the other's afterwards: who swaps a seat
+//     looks at the gate, who changes the gate looks at the seats. Both are sequentially
+//     consistent, so at least one of the two sees the other, and what it then does (settle,
+//     Suspend, sweep) takes the seat back by compare-and-swap, which only one can do.
+//   - The gate is compared with fit, which is what the gate was when the resource was
+//     opened, and marks. So the one comparison also finds resources that are retired,
+//     outdated, or have something to do on return.
+//
+// The swap on acquire is preceded by a look at the gate too. Without it, who comes when a
+// waiter stands in line already could take a seat that is on its way to it.
+
+// gate: bit 0 is attended; bits 1 to 7, where fit has marks, are zero; then the number of
+// disposals, and in the high half the generation.
+const (
+	attended      = 1
+	oneDisposal   = 1 << 8
+	oneGeneration = 1 << 32
+	disposals     = oneGeneration - oneDisposal
+)
+
+// epochOf is a gate or fit without what is not of the resource: a resource of an older epoch
+// is not lent any more, and if a disposal came between, not kept either.
+func epochOf(v uint64) uint64 { return v &^ (attended | markBits) }
+
+const (
+	freeToLeased = uint64(leased) - uint64(free)
+	leasedToFree = oneLease - freeToLeased
+)
+
+// take lends the resource of h if it is free and nothing is wrong with it.
+func (p *Pool[T]) take(h *hold[T]) (l Lease[T], ok bool) {
+	g, w := p.gate.Load(), h.word.v.Load()
+	if h.fit.Load() != g || w&stateMask != uint64(free) ||
+		!h.word.v.CompareAndSwap(w, w+freeToLeased) {
+		return l, false
+	}
+	l = Lease[T]{hold: h, guard: h.arm(), word: w + freeToLeased}
+	if p.gate.Load() != g && !p.retake(l) {
+		return Lease[T]{}, false
+	}
+	return l, true
+}
+
+// retake looks again at a lease made while the gate changed. If the resource is not to be
+// lent any more, the lease, which nobody has seen yet, is undone.
+func (p *Pool[T]) retake(l Lease[T]) bool {
+	h := l.hold
+	if epochOf(p.gate.Load()) == h.epoch() {
+		return true // it is the line that changed: this acquirer was here before
+	}
+	if h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, returning)) {
+		h.keep(l.guard)
+		p.leave(h, true)
+	} // else Close has ended the lease
+	return false
+}
+
+// find looks for a free seat where the hint did not know one, takes it to state to, and
+// leaves a hint. It looks at no more than a few seats, lest it cost more than asking the
+// seating, which can know.
+func (p *Pool[T]) find(to state) *hold[T] {
+	const near = 128 // Arbitrary: about what a lock costs
+	at := p.hints.here()
+	if h := p.hints.other().Load(); h != nil && p.fits(h) {
+		if _, ok := h.word.claim(to); ok {
+			return h
+		}
+	}
+	n := Seat(p.seats.n.Load())
+	for seat := range min(n, near) {
+		if h := p.seats.at(seat).own.Load(); h != nil && p.fits(h) {
+			if _, ok := h.word.claim(to); ok {
+				at.Store(h)
+				return h
+			}
+		}
+	}
+	return nil
+}
+
+// fits reports whether nothing stands in the way of lending h.
+func (p *Pool[T]) fits(h *hold[T]) bool { return h.fit.Load() == p.gate.Load() }
+
+// give takes back the seat of a lease that is released, if there is nothing to do but that.
+func (p *Pool[T]) give(l Lease[T]) bool {
+	h := l.hold
+	g := p.gate.Load()
+	if h.fit.Load() != g || h.word.v.Load() != l.word {
+		return false
+	}
+	h.keep(l.guard)
+	if !h.word.v.CompareAndSwap(l.word, l.word+leasedToFree) {
+		return false
+	}
+	if p.gate.Load() != g {
+		p.settle(h)
+	}
+	return true
+}
+
+// settle is for whoever has set a seat free and finds that the gate has changed: the seat
+// may be wanted in the line, or not at all any more.
+func (p *Pool[T]) settle(h *hold[T]) {
+	if _, ok := h.word.claim(idle); ok {
+		p.hand(h.rec, h)
+	}
+}
+
+// Suspend implements SelfService.
+func (h host[T]) Suspend(found func(Seat)) {
+	h.gate.Or(attended)
+	h.seats.all(func(r *record[T]) bool {
+		if h.take1(r) {
+			found(r.seat)
+		}
+		return true
+	})
+}
+
+// Resume implements SelfService.
+func (h host[T]) Resume() { h.gate.And(^uint64(attended)) }
+
+// Put implements SelfService.
+func (h host[T]) Put(s Seat) {
+	own := h.seats.at(s).own.Load()
+	own.word.v.Store(with(own.word.v.Load(), free))
+}
+
+// Take implements SelfService.
+func (h host[T]) Take(s Seat) bool {
+	return int64(s) < h.seats.n.Load() && h.take1(h.seats.at(s))
+}
+
+func (h host[T]) take1(r *record[T]) bool {
+	own := r.own.Load()
+	if own == nil {
+		return false
+	}
+	_, ok := own.word.claim(idle)
+	return ok
+}
+
+// Free implements SelfService.
+func (h host[T]) Free() (n int) {
+	h.seats.all(func(r *record[T]) bool {
+		if r.state() == free {
+			n++
+		}
+		return true
+	})
+	return n
+}
+
+// hints remember where a goroutine found a seat last, so that it tends to get back the one
+// whose cache lines it has. They are looked up by a hash of where its stack lies, which is
+// the only thing that Go lets a goroutine know of itself for nothing. A hint may be wrong:
+// what it leads to is claimed like any other seat. It is written only after a search.
+//
+// Hints last until the next garbage collection, as what lies in a sync.Pool does. Then
+// everyone searches once more, from the lowest seat up: so what low load does not need collects
+// at the high end, falls idle and can age, also where many goroutines come seldom, each of
+// which would otherwise keep a seat of its own warm. A program that does nothing is
+// collected every two minutes, unless it has turned the collector off. To look for a lower
+// seat now and then instead was measured: once in 64 leases makes the parallel cycle twice as
+// slow, since goroutines that run take each other's seats.
+type hints[T any] struct {
+	table []atomic.Pointer[hold[T]]
+	shift uint8
+}
+
+// newHints has room for several times as many goroutines as can run at once, so that those
+// seldom share a hint.
+func newHints[T any]() hints[T] {
+	n := max(6, bits.Len(uint(16*max(runtime.GOMAXPROCS(0), runtime.NumCPU())-1)))
+	return hints[T]{make([]atomic.Pointer[hold[T]], 1<<n), uint8(64 - n)}
+}
+
+// here is the hint for the calling goroutine.
+func (t *hints[T]) here() *atomic.Pointer[hold[T]] { return &t.table[t.index()] }
+
+// other is where to look when another goroutine uses the same hint: so the two keep apart.
+func (t *hints[T]) other() *atomic.Pointer[hold[T]] { return &t.table[t.index()^1] }
+
+// index hashes the address of a variable on the stack. Stacks are at least 2 KB long and
+// aligned to that; the multiplier is Knuth's, 2⁶⁴ divided by the golden ratio.
+func (t *hints[T]) index() uintptr {
+	var here byte
+	return uintptr(uint64(uintptr(unsafe.Pointer(&here)))>>11*0x9e3779b97f4a7c15>>t.shift) & uintptr(len(t.table)-1)
+}
+
+// forgetAtCollection forgets all hints at each garbage collection from now on.
+func (p *Pool[T]) forgetAtCollection() {
+	type sentinel struct{ _ *byte } // unreachable at once, so the next collection finds it
+	runtime.AddCleanup(new(sentinel), func(self weak.Pointer[Pool[T]]) {
+		if p := self.Value(); p != nil && !p.closed.Load() {
+			p.hints.forgetAll()
+			p.forgetAtCollection()
+		}
+	}, p.self)
+}
+
+func (t *hints[T]) forgetAll() {
+	for i := range t.table {
+		if t.table[i].Load() != nil {
+			t.table[i].Store(nil)
+		}
+	}
+}
+
+// forget removes the hints to a hold that is not used any more, so that its resource can be
+// collected.
+func (t *hints[T]) forget(h *hold[T]) {
+	for i := range t.table {
+		if t.table[i].Load() == h {
+			t.table[i].CompareAndSwap(h, nil)
+		}
+	}
+}
