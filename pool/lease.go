@@ -87,6 +87,13 @@ func (l Lease[T]) release(clean bool) error {
 	}
 	h.keep(l.guard)
 	p := h.rec.pool
+	if p.quickIn && h.fit.Load() == epochOf(p.gate.Load()) {
+		if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, idle)) {
+			return l.misuse("Release")
+		}
+		p.hand(h.rec, h)
+		return nil
+	}
 	if !h.word.v.CompareAndSwap(l.word, p.afterRelease(l.word)) {
 		return l.misuse("Release")
 	}

@@ -35,6 +35,7 @@ type Pool[T any] struct {
 	// selfservice.go.
 	gate  atomic.Uint64
 	hints hints[T]
+	look  uint64 // of the word of a lease, what is zero when its Release must ask the seating
 
 	seats seats[T]
 	lost  lostHolds[T]
@@ -82,6 +83,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	p.self = weak.Make(p)
 	p.hints = newHints[T]()
 	p.gate.Store(attended)
+	p.look = ^uint64(0)
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.first = newGate()
 	p.live.zero = make(chan struct{})
@@ -116,9 +118,9 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
-	if p.quickOut && ctx.Err() == nil {
+	if g := p.gate.Load(); g&attended == 0 && p.quickOut && ctx.Err() == nil {
 		if h := p.hints.here().Load(); h != nil {
-			if l, ok := p.take(h); ok {
+			if l, ok := p.take(h, g); ok {
 				return l, nil
 			}
 		}

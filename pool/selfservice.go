@@ -46,8 +46,9 @@ const (
 )
 
 // take lends the resource of h if it is free and nothing is wrong with it.
-func (p *Pool[T]) take(h *hold[T]) (l Lease[T], ok bool) {
-	g, w := p.gate.Load(), h.word.v.Load()
+// The gate was g before.
+func (p *Pool[T]) take(h *hold[T], g uint64) (l Lease[T], ok bool) {
+	w := h.word.v.Load()
 	if h.fit.Load() != g || w&stateMask != uint64(free) ||
 		!h.word.v.CompareAndSwap(w, w+freeToLeased) {
 		return l, false
@@ -103,7 +104,7 @@ func (p *Pool[T]) fits(h *hold[T]) bool { return h.fit.Load() == p.gate.Load() }
 func (p *Pool[T]) give(l Lease[T]) bool {
 	h := l.hold
 	g := p.gate.Load()
-	if h.fit.Load() != g || h.word.v.Load() != l.word {
+	if h.fit.Load() != g || h.word.v.Load() != l.word || l.word&p.look == 0 {
 		return false
 	}
 	h.keep(l.guard)
@@ -137,6 +138,9 @@ func (h host[T]) Suspend(found func(Seat)) {
 
 // Resume implements SelfService.
 func (h host[T]) Resume() { h.gate.And(^uint64(attended)) }
+
+// Look implements SelfService.
+func (h host[T]) Look() { h.look = 63 * oneLease }
 
 // Put implements SelfService.
 func (h host[T]) Put(s Seat) {

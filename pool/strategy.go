@@ -135,6 +135,9 @@ type SelfService interface {
 	Suspend(found func(Seat))
 	// Resume lets self-service go on.
 	Resume()
+	// Look has every 64th Release of a seat come to the seating also during self-service. It
+	// is called before the first Resume, if at all.
+	Look()
 	// Put makes an idle seat of the seating's free, while self-service is not suspended.
 	Put(Seat)
 	// Take makes a free seat the seating's again and reports whether it was free.

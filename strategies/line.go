@@ -21,9 +21,8 @@ import (
 //   - If a seat is in the list, nobody waits but for a resource in place of one that was
 //     unfit: a newcomer may take it without looking at the line, and overtakes nobody.
 //   - If somebody waits, the line attends, so no seat is free but for a Release that is
-//     under way and comes here next. Or, under Bounded, a waiter was called and is on its
-//     way: it looks for a free seat, and if it finds none, sees to it that the line attends
-//     before it looks once more.
+//     under way and comes here next. Or the line is open for a moment (Bounded), and the bell
+//     is set to end it.
 //   - While more seats are open than are to be kept, the line attends: it counts the idle.
 //   - There are as many opens under way as waiters, or no seat is left to open in, so a
 //     failed open is followed by the next. An open whose waiter gave up serves the next
@@ -35,7 +34,6 @@ type line struct {
 	fifo    bool             // listed seats are lent in order of return
 	oneUse  bool             // a returned resource is never lent again
 	self    pool.SelfService // nil: every idle seat is listed
-	passing time.Duration    // how long a waiter may be passed over; 0: not at all
 	start   time.Time        // zero of the line's clock
 
 	mu      sync.Mutex
@@ -49,12 +47,10 @@ type line struct {
 	attending bool
 	owed      int // visits until it is worth while to stop attending
 
-	called  *waiter     // under Bounded: the waiter that is on its way to a free seat
-	strict  bool        // under Bounded: the first in line has been passed over long enough
-	bell    *time.Timer // rings when that is so
-	ringing bool
-
-	pace pace
+	passing passing
+	bell    bell
+	watch   watch
+	pace    pace
 }
 
 // patience is how old an open may be that a newcomer relies on in place of one of its own.
@@ -69,6 +65,9 @@ func newLine(h pool.Host, l pool.Limits, timeout time.Duration) *line {
 func (l *line) serveThemselves() {
 	if self, ok := l.host.(pool.SelfService); ok {
 		l.self = self
+		if l.passing.allowed {
+			self.Look()
+		}
 		l.calm()
 	}
 }
@@ -86,7 +85,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
 	}
-	if l.called == nil {
+	if l.passed(); !l.passing.open {
 		l.attend()
 	}
 	if l.idle.n > 0 {
@@ -102,7 +101,15 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	}
 	w := l.waiting.newWaiter(ctx, 0)
 	l.waiting.pushBack(w)
-	adopted, timed := false, l.passing > 0 || l.opening.n() > 0 || l.spare()
+	if w.watched = l.watches(ctx); w.watched {
+		l.waiting.watched++
+	}
+	if l.passing.allowed {
+		if l.passing.came++; l.waiting.n == 1 {
+			l.shut(l.now())
+		}
+	}
+	adopted, timed := false, l.timeout > 0 || l.opening.n() > 0 || l.spare()
 	if timed {
 		w.since = l.now()
 		l.ring(w.since)
@@ -133,7 +140,7 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	// are all as unfit as the one it had.
 	l.attend()
 	w := l.waiting.newWaiter(ctx, g.Waited)
-	w.since = now
+	w.since, w.replaces = now, true
 	l.waiting.pushFront(w)
 	l.ring(now)
 	l.mu.Unlock()
@@ -142,35 +149,17 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 
 // wait waits until w is served or gives up.
 func (l *line) wait(w *waiter) (pool.Grant, error) {
-	for {
-		end := w.await(l.timeout)
-		if end == nil && !w.called {
-			return l.waiting.settle(w, l.now(), nil)
-		}
+	end := w.await(0)
+	if end != nil {
 		l.mu.Lock()
-		called, served := w.called, !w.queued
-		switch {
-		case served:
-		case end != nil:
-			l.waiting.finish(w, end, l.waiting.remove)
-		default:
-			l.come(w)
-		}
-		waits := w.queued
-		l.answered(w)
+		served := l.waiting.finish(w, end, l.waiting.remove)
+		l.calm()
 		l.mu.Unlock()
-		switch {
-		case waits:
-		case called:
-			w.drain() // all its wakes came under the lock
-			return l.waiting.settle(w, l.now(), end)
-		default:
-			if served { // at the same moment: that counts, and the wake is on its way
-				<-w.ready
-			}
-			return l.waiting.settle(w, l.now(), end)
+		if served { // at the same moment: that counts, and the wake is on its way
+			<-w.ready
 		}
 	}
+	return l.waiting.settle(w, l.now(), end)
 }
 
 // Opened implements pool.Seating.
@@ -221,9 +210,10 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 		l.mu.Unlock()
 		return true
 	}
-	if w := l.next(); w != nil && !w.called && !l.bargeable() {
+	l.passed()
+	if w := l.next(); w != nil && !l.oneUse {
 		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
-		l.relent()
+		l.handedOver(s)
 		l.calm()
 		l.mu.Unlock()
 		w.wake()
@@ -238,7 +228,7 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 
 // next is who a returned seat is for.
 func (l *line) next() *waiter {
-	if l.waiting.n == 0 || l.closed || l.oneUse {
+	if l.waiting.n == 0 || l.closed || l.passing.open {
 		return nil
 	}
 	return l.waiting.first()
@@ -269,9 +259,10 @@ func (l *line) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	if l.bell != nil {
-		l.bell.Stop()
+	if l.bell.timer != nil {
+		l.bell.timer.Stop()
 	}
+	l.watch.unwatch()
 	l.waiting.serveAll(pool.ErrClosed)
 	l.attend()
 }
@@ -290,6 +281,9 @@ func (l *line) attend() {
 
 // calm ends a visit: it stops attending if there is no reason for it any more.
 func (l *line) calm() {
+	if l.waiting.n == 0 {
+		l.passing.open = false
+	}
 	switch {
 	case !l.attending || l.self == nil || l.waiting.n > 0 || l.closed || l.overflowing():
 	case l.owed > 0:
@@ -318,15 +312,9 @@ func (l *line) put(s pool.Seat) bool {
 	if l.closed {
 		return false
 	}
-	if l.waiting.n > 0 {
-		if w := l.waiting.first(); w != nil {
-			if l.bargeable() {
-				l.call(w, s)
-			} else {
-				l.serve(w, s)
-			}
-			return true
-		}
+	if w := l.next(); w != nil {
+		l.serve(w, s)
+		return true
 	}
 	if l.limits.Keep != pool.Unlimited && l.idle.n >= l.limits.Keep {
 		return false
@@ -342,7 +330,7 @@ func (l *line) put(s pool.Seat) bool {
 // serve hands a seat to a waiter.
 func (l *line) serve(w *waiter, s pool.Seat) {
 	l.waiting.serve(w, pool.Grant{Seat: s}, nil)
-	l.relent()
+	l.handedOver(s)
 }
 
 // feed has seats opened until every waiter has an open that is meant for it.

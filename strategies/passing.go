@@ -6,120 +6,95 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// Bounded fairness. A seat that comes back is not handed to the longest waiter, which is
-// asleep, but set free, and that waiter is called to come for it. Meanwhile a goroutine that
-// runs may take it, as often as it likes, at the price of the fast path: only one waiter
-// is called at a time, and while it is on its way nothing here is touched. If it comes too
-// late it stays the first in line. Once it has been passed over for longer than the bound, the
-// line is strict until its first has waited for less.
+// Bounded fairness. A strict line costs two switches of goroutines for each hand-off, however
+// short the use. So where seats change hands fast, the line opens for a moment: seats that
+// come back are idle or free, whoever runs takes them by the fast path, and nobody is woken.
+// When the moment is over, it closes and hands seats over in order again, to a twentieth of
+// the line at least and to no fewer than there are seats, so that whoever has had a seat
+// meanwhile gives it up. So who waits sees the line open twenty times at most, which is Passing
+// in all. Where seats change hands slowly, or few come back for another, it does not open,
+// since nothing is to be gained.
 //
-// It is what sync.Mutex does, whose bound is 1 ms too, with many seats for one. The bound is
-// kept by a timer, not by who comes and goes: they need not read a clock.
+// The price: when everybody who runs goes away while the line is open, a seat stays idle beside
+// those who wait until the moment is over.
+const (
+	moments = 20
+	moment  = Passing / moments
 
-// bargeable reports whether a seat that comes back may be taken by whoever is first.
-// While more are open than are to be kept they are counted, which needs the list.
-func (l *line) bargeable() bool { return l.passing > 0 && !l.strict && !l.overflowing() }
+	// A hand-off takes less than that where seats change hands fast. Measured: hand-offs
+	// alone take 0.5 µs each; see docs/performance.md.
+	fast = 3 * time.Microsecond
+)
 
-// call sets a seat free and calls the first in line, unless somebody is called already.
-func (l *line) call(first *waiter, s pool.Seat) {
-	if l.called == nil {
-		l.called = first
-		first.called = true
-		first.wake()
-	}
-	if l.self == nil {
-		l.idle.push(s)
+// passing is the state of a line under Bounded.
+type passing struct {
+	allowed bool // Bounded
+	open    bool
+	until   time.Duration // when it closes, on the line's clock
+
+	// The present stretch of hand-offs.
+	began  time.Duration
+	handed int      // hand-offs in it
+	came   int      // and who came to stand in line meanwhile
+	kept   int      // seats that have not been handed over in it
+	number uint32   // of the stretch
+	last   []uint32 // by seat: the stretch in which it was handed over last
+}
+
+// shut begins a stretch of hand-offs. The caller holds mu, as for all below.
+func (l *line) shut(now time.Duration) {
+	p := &l.passing
+	p.open, p.began, p.handed, p.came = false, now, 0, 0
+	p.kept = l.used - len(l.empty)
+	p.number++
+}
+
+// handedOver counts a hand-off, and opens the line if the last of its stretch came fast.
+func (l *line) handedOver(s pool.Seat) {
+	p := &l.passing
+	if !p.allowed || l.closed {
 		return
 	}
-	if l.attending {
+	for int(s) >= len(p.last) {
+		p.last = append(p.last, 0)
+	}
+	if p.last[s] != p.number {
+		p.last[s] = p.number
+		p.kept--
+	}
+	p.handed++
+	if p.handed < l.waiting.n/moments || p.kept > 0 && p.handed < 4*l.used || l.waiting.n == 0 {
+		return
+	}
+	now := l.now()
+	slow := now-p.began > time.Duration(p.handed)*fast
+	leaving := p.came < p.handed/2 // then an open line would leave seats idle
+	if slow || leaving || l.overflowing() {
+		l.shut(now)
+		return
+	}
+	p.open, p.until = true, now+moment
+	l.ring(now)
+	if l.self != nil {
 		l.stopAttending()
 	}
-	l.self.Put(s)
 }
 
-// come is for a waiter that was called: it takes an idle seat, or stays where it is.
-func (l *line) come(w *waiter) {
-	l.attend()
-	if l.idle.n > 0 {
-		l.serve(w, l.idle.pop(l.fifo))
-	}
-}
-
-// answered goes on after a waiter that was called has come, or has left the line.
-func (l *line) answered(w *waiter) {
-	if !w.called {
-		l.calm()
-		return
-	}
-	w.called = false
-	if l.called == w {
-		l.called = nil
-	}
-	if l.waiting.n == 0 {
-		l.calm()
-		return
-	}
-	// Nobody is on the way any more: the next seat that comes back must come here.
-	l.attend()
-	for l.idle.n > 0 {
-		next := l.waiting.first()
-		if next == nil {
-			break
-		}
-		if s := l.idle.pop(l.fifo); l.bargeable() {
-			l.call(next, s)
-			return
-		} else {
-			l.serve(next, s)
+// passed closes the line if its moment is over. The bell does so too, but a timer of Go's
+// comes late by a millisecond or more where a processor has gone to sleep.
+func (l *line) passed() {
+	if l.passing.open {
+		if now := l.now(); now >= l.passing.until {
+			l.closeLine(now)
 		}
 	}
-	l.calm()
 }
 
-// ring sees to it that the bell rings when the first in line has been passed over long
-// enough.
-func (l *line) ring(now time.Duration) {
-	if l.passing == 0 || l.ringing || l.strict || l.waiting.head == nil {
-		return
-	}
-	l.ringing = true
-	wait := l.waiting.head.since + l.passing - now
-	if l.bell == nil {
-		l.bell = time.AfterFunc(wait, l.rung)
-	} else {
-		l.bell.Reset(wait)
-	}
-}
-
-func (l *line) rung() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ringing = false
-	now := l.now()
-	first := l.waiting.first()
-	if l.closed || first == nil {
-		return
-	}
-	if now-first.since < l.passing {
-		l.ring(now)
-		return
-	}
-	l.strict = true
+// closeLine ends the moment in which the line is open.
+func (l *line) closeLine(now time.Duration) {
+	l.shut(now)
 	l.attend()
-	for l.idle.n > 0 && first != nil {
+	for first := l.waiting.first(); l.idle.n > 0 && first != nil; first = l.waiting.first() {
 		l.serve(first, l.idle.pop(l.fifo))
-		first = l.waiting.first()
-	}
-}
-
-// relent ends strictness when the first in line has not waited too long.
-func (l *line) relent() {
-	if !l.strict {
-		return
-	}
-	now := l.now()
-	if l.waiting.head == nil || now-l.waiting.head.since < l.passing {
-		l.strict = false
-		l.ring(now)
 	}
 }

@@ -80,9 +80,7 @@ func (q Queue) Start(h pool.Host) (pool.Seating, error) {
 	}
 	l := newLine(h, pool.Limits{Seats: seats, Keep: q.Size}, q.Timeout)
 	l.fifo = q.Order == FIFO
-	if q.Fairness == Bounded {
-		l.passing = Passing
-	}
+	l.passing.allowed = q.Fairness == Bounded
 	if q.Order == Affine || q.Order == "" {
 		l.serveThemselves()
 	}

@@ -158,7 +158,7 @@ func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 
 func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {
 	w := s.waiting.newWaiter(ctx, prior)
-	w.since = s.now()
+	w.since, w.owner, w.chair = s.now(), owner{}, nil
 	return w
 }
 

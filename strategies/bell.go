@@ -1,0 +1,74 @@
+package strategies
+
+import (
+	"time"
+
+	"github.com/lidopool/lido/pool"
+)
+
+// bell is the one timer of a line. It rings when the first in line has waited for as long as
+// it may, or when an open line is to close. Waiters come in order, so who is first is due
+// first, and nobody else needs a timer. Those who replace stand in front, whenever they came;
+// they are few.
+type bell struct {
+	timer *time.Timer
+	at    time.Duration // when it rings, on the line's clock; 0: it does not
+}
+
+const never = time.Duration(1<<63 - 1)
+
+// ring sees to it that the bell rings in time. The caller holds mu, as for all below.
+func (l *line) ring(now time.Duration) {
+	at := never
+	if l.passing.open {
+		at = l.passing.until
+	}
+	for w := l.waiting.head; w != nil && l.timeout > 0; w = w.next {
+		at = min(at, l.expiry(w))
+		if !w.replaces {
+			break
+		}
+	}
+	if at == never || l.bell.at != 0 && l.bell.at <= at {
+		return
+	}
+	l.bell.at = max(at, 1)
+	if l.bell.timer == nil {
+		l.bell.timer = time.AfterFunc(at-now, l.rung)
+	} else {
+		l.bell.timer.Reset(at - now)
+	}
+}
+
+// expiry is when a waiter has waited for too long.
+func (l *line) expiry(w *waiter) time.Duration {
+	if l.timeout <= 0 || w.since > never-l.timeout {
+		return never
+	}
+	return w.since - w.prior + l.timeout
+}
+
+func (l *line) rung() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bell.at = 0
+	if l.closed {
+		return
+	}
+	now := l.now()
+	for w := l.waiting.head; w != nil; {
+		next := w.next
+		late := l.expiry(w) <= now
+		if late {
+			l.waiting.serve(w, pool.Grant{}, pool.ErrTimeout)
+		} else if !w.replaces {
+			break
+		}
+		w = next
+	}
+	if l.passing.open && now >= l.passing.until {
+		l.closeLine(now)
+	}
+	l.ring(now)
+	l.calm()
+}

@@ -1,0 +1,72 @@
+package strategies
+
+import (
+	"context"
+
+	"github.com/lidopool/lido/pool"
+)
+
+// watch has one ctx watched for all waiters that have it. A waiter usually watches its own
+// ctx, by a select, which costs a third of a wait: it takes the lock of the ctx's channel twice,
+// and where many wait with one ctx they fight for it. So if waiters come again and again
+// with the same ctx, as workers do, the line watches that one for all of them, by one
+// context.AfterFunc, and they wait for their seat alone.
+type watch struct {
+	done <-chan struct{} // of the ctx that is watched; nil: none is
+	stop func() bool
+
+	rival <-chan struct{} // of the last waiter that had another ctx
+	seen  int             // how often in a row
+}
+
+// persuaded is how often in a row another ctx must come before it is the one that is
+// watched: an AfterFunc costs as much as a few selects. Arbitrary.
+const persuaded = 16
+
+// watch reports whether w need not watch its own ctx. The caller holds mu, as for all
+// below.
+func (l *line) watches(ctx context.Context) bool {
+	done := ctx.Done()
+	v := &l.watch
+	switch {
+	case done == nil:
+		return true
+	case done == v.done:
+		return true
+	case done != v.rival:
+		v.rival, v.seen = done, 1
+		return false
+	case v.seen < persuaded || l.waiting.watched > 0: // or somebody relies on the present one
+		v.seen++
+		return false
+	}
+	v.unwatch()
+	v.done = done
+	v.stop = context.AfterFunc(ctx, func() { l.dismiss(done, context.Cause(ctx)) })
+	return true
+}
+
+// unwatch forgets the ctx that is watched.
+func (v *watch) unwatch() {
+	if v.stop != nil {
+		v.stop()
+	}
+	*v = watch{}
+}
+
+// dismiss ends the wait of all who rely on a ctx that has ended.
+func (l *line) dismiss(done <-chan struct{}, cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w := l.waiting.head; w != nil; {
+		next := w.next
+		if w.watched && w.ctx.Done() == done {
+			l.waiting.serve(w, pool.Grant{}, cause)
+		}
+		w = next
+	}
+	if l.watch.done == done {
+		l.watch = watch{}
+	}
+	l.calm()
+}
