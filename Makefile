@@ -33,7 +33,7 @@ TOOL  := go tool -modfile='$(CURDIR)/internal/tools/go.mod'
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'Numbers to set: FUZZTIME=$(FUZZTIME) STRESSTIME=$(STRESSTIME) COVERLEAST=$(COVERLEAST) BENCH=$(BENCH) DEMOFLAGS TESTFLAGS BENCHFLAGS'
 
@@ -81,6 +81,22 @@ cover: ## statement coverage; fails if pool, strategies or manage is under COVER
 .PHONY: bench
 bench: ## the benchmarks that stand beside the code; BENCH is a pattern
 	@$(SETUP) go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
+
+# OUT, a file, is relative to where make runs; so are those in VERSUSFLAGS. VITESS= leaves
+# smartconnpool out, which is 600 MB of modules and minutes of building the first time.
+VERSUSFLAGS ?=
+VITESS      ?= 1
+VERSUS       = $(SETUP) go build -C bench/versus -o versus $(if $(VITESS),-modfile=testdata/vitess/go.mod -overlay=testdata/vitess/overlay.json) . && \
+	bench/versus/versus -commit "$$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)" $(if $(OUT),-out '$(OUT)')
+
+.PHONY: bench-versus
+bench-versus: ## Lido against its peers, as ratios: minutes; OUT=file.json keeps the result
+	@$(VERSUS) $(VERSUSFLAGS)
+
+.PHONY: bench-versus-quick
+bench-versus-quick: OUT ?= bench-versus.json
+bench-versus-quick: ## the same in less than a minute, into OUT or bench-versus.json
+	@$(VERSUS) -quick $(VERSUSFLAGS)
 
 .PHONY: fmt-check
 fmt-check: ## is everything formatted as gofmt does?

@@ -1,0 +1,59 @@
+// Command versus measures Lido against its peers: the same resource, the same work, in one
+// run, as ratios. It is a module of its own, so that users of Lido never see the peers among
+// their dependencies.
+//
+//	make bench-versus                      # a few minutes, to the screen
+//	make bench-versus-quick OUT=out.json   # under a minute after the build
+//	make bench-versus VITESS=1 OUT=out.json VERSUSFLAGS='-markdown out.md'
+//
+// # What an op is
+//
+// Everywhere it is to acquire a resource, count a use in it, and release it; the resource
+// costs nothing to open, use or close, so what is measured is the pool's own price.
+//
+//   - single, parallel, parallel-8: nobody ever waits. ns_per_op is the time of the window by
+//     the ops of all goroutines together: two goroutines that do not hinder each other halve it.
+//   - contended…: many goroutines share few seats, and a holder yields the processor once. 1024x10
+//     is 1,024 goroutines on 10 seats.
+//   - hold-1ms: 50 goroutines share 2 seats, a holder sleeps for a millisecond, and computes for
+//     one after it has released: does the one that was woken run before or after that?
+//   - cancel: 10,000 stand in line for 2 seats that are held, and one cancel sends them home.
+//     ns_per_op is the 10,000th part of the time until the last has returned. Then all seats must
+//     be there at once.
+//
+// Works in -strict measure Lido with its strict line, those in -bounded with the bounded
+// fairness. The peers have one fairness each: they are measured once a round, and the result
+// stands under both names.
+//
+// # How it is measured
+//
+// Every round measures everything once, the pools of a load in random order, each on a new
+// pool, after a garbage collection, a warm-up, and the end of the last goroutine of the one
+// before. Rows are medians of the rounds, but max_wait_ns, min_ns and max_ns, which are
+// extremes. Ops are counted in a window of time, while all goroutines run. How long each
+// acquire takes is measured in a window of its own, as reading the clock would distort the
+// first. GOMAXPROCS is what the machine has, but for the parallel works. jain is Jain's index of the ops of each goroutine: 1 if all got the same. allocs_per_op
+// is what the whole process allocated while the goroutines ran, once the pool was warm.
+//
+// # What can be compared
+//
+// Ratios within one run, and no figures of two: machines differ, and so do minutes on the
+// same machine. Three of the pools do less than the others and show what the least is:
+//
+//   - syncpool is sync.Pool: no cap, no owner, nobody waits, and memory collection empties it.
+//   - atomic is one resource in one place: no owner, and who does not find it spins.
+//   - mutex is a slice under a mutex: a cap, but no owner, and who comes too late is sent away.
+//
+// chan and semaphore are what people write themselves: a cap and a line, but a resource that
+// is released twice is lent twice. The others open lazily, know their resources, and close
+// them; several do more on the way, and cannot be asked not to: go-commons-pool, redigo and
+// puddle read the clock, database/sql asks the connection how it is, pgxpool its age and state.
+// What the pool lends is sometimes reached by a detour, and that is in the op: Conn.Raw of
+// database/sql, a map of pgx, a method call of redigo.
+//
+// pgxpool is the real one over real connections, to a server in this process that knows the
+// beginning of the protocol; no message is sent in an op. smartconnpool of Vitess takes part only
+// if VITESS=1 asks for it, see vitess.go. go-redis is absent: its pool is internal, and what
+// it exports cannot acquire without a command to a server. silenceper/pool is absent: the module
+// proxy does not have it.
+package main

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"slices"
+)
+
+// A resource is what every pool lends, and r.uses++ is all that is done with it. It costs
+// nothing to open and to close. It fills two cache lines, as processors fetch them in pairs:
+// a connection would not share its line with the next one either.
+type resource struct {
+	uses int
+	_    [120]byte
+}
+
+// A subject is a pool under measurement.
+type subject interface {
+	// cycle acquires, uses and releases a resource n times, in a loop that calls the pool as
+	// its users do: no closure and no interface call per operation that the pool does not ask for.
+	cycle(ctx context.Context, n int) error
+	// visit acquires and uses a resource, calls during, and releases.
+	visit(ctx context.Context, during func()) error
+	close()
+}
+
+// A spec is what a subject is made from.
+type spec struct {
+	seats   int              // how many resources there may be
+	bounded bool             // for Lido: the bounded fairness, not the strict one
+	open    func() *resource // called for each resource
+}
+
+// A peer is a pool that takes part.
+type peer struct {
+	name    string
+	subject func(spec) (subject, error)
+	capped  bool   // it never has more than spec.seats resources
+	waits   bool   // whoever finds none stands in line until ctx ends
+	fair    bool   // strict and bounded are not the same to it
+	most    int    // goroutines that it is fit for. 0: any number
+	lacks   string // what makes it less than a pool
+	module  string // where it comes from, if that has a version of its own
+}
+
+// peers are all that take part, Lido first, then what shows the least a pool could cost, then
+// those that people use.
+var peers = append([]peer{
+	{name: "lido", subject: newLido, capped: true, waits: true, fair: true},
+	{name: "syncpool", subject: newSyncPool, lacks: "no cap, no owner, no waiting"},
+	{name: "atomic", subject: newAtomic, capped: true, most: 2, lacks: "one resource, no owner, spins"},
+	{name: "mutex", subject: newMutex, capped: true, lacks: "no owner, no waiting"},
+	{name: "chan", subject: newChannel, capped: true, waits: true},
+	{name: "semaphore", subject: newSemaphore, capped: true, waits: true, module: "golang.org/x/sync"},
+	{name: "puddle", subject: newPuddle, capped: true, waits: true, module: "github.com/jackc/puddle/v2"},
+	{name: "pgxpool", subject: newPgxPool, capped: true, waits: true, module: "github.com/jackc/pgx/v5"},
+	{name: "database-sql", subject: newDatabaseSQL, capped: true, waits: true},
+	{name: "redigo", subject: newRedigo, capped: true, waits: true, module: "github.com/gomodule/redigo"},
+	{name: "go-commons-pool", subject: newCommonsPool, capped: true, waits: true, module: "github.com/jolestar/go-commons-pool/v2"},
+}, vitess...)
+
+// fits reports whether p can do the work of l.
+func (p peer) fits(l *load) bool {
+	return (p.waits || l.goroutines <= l.seats) && (p.most == 0 || l.goroutines <= p.most)
+}
+
+func peerNames() []string {
+	names := make([]string, len(peers))
+	for i, p := range peers {
+		names[i] = p.name
+	}
+	return names
+}
+
+func peerIndex(name string) int {
+	return slices.IndexFunc(peers, func(p peer) bool { return p.name == name })
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+)
+
+// A job is one peer under one load, and the works whose result that is.
+type job struct {
+	peer    peer
+	load    *load
+	bounded bool
+	works   []string
+}
+
+// plan lists the jobs of each load.
+func plan(chosenPeers []peer, chosenWorks []work) [][]*job {
+	var all [][]*job
+	for _, l := range loads {
+		var jobs []*job
+		for _, p := range chosenPeers {
+			if !p.fits(l) {
+				continue
+			}
+			var last *job
+			for _, w := range chosenWorks {
+				switch {
+				case w.load != l:
+				case last != nil && !p.fair:
+					last.works = append(last.works, w.name)
+				default:
+					last = &job{p, l, w.bounded, []string{w.name}}
+					jobs = append(jobs, last)
+				}
+			}
+		}
+		if len(jobs) > 0 {
+			all = append(all, jobs)
+		}
+	}
+	return all
+}
+
+// results are the samples of the rounds that went well, and the error of the last that did not.
+type results struct {
+	samples map[*job][]sample
+	errs    map[*job]error
+}
+
+// measureAll does every job once a round, so that whatever else the machine does falls on
+// all peers alike. It fails only if ctx ends.
+func measureAll(ctx context.Context, jobs [][]*job, p pace, progress io.Writer) (results, error) {
+	r := results{map[*job][]sample{}, map[*job]error{}}
+	for round := range p.rounds {
+		for _, ofLoad := range jobs {
+			fmt.Fprintf(progress, "versus: round %d of %d: %s\n", round+1, p.rounds, ofLoad[0].load.name)
+			order := slices.Clone(ofLoad)
+			rand.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
+			for _, j := range order {
+				found, err := j.measure(ctx, p)
+				switch {
+				case ctx.Err() != nil:
+					return results{}, ctx.Err()
+				case err != nil:
+					fmt.Fprintf(progress, "versus: %s, %s: %v\n", j.peer.name, j.works[0], err)
+					r.errs[j] = err
+				default:
+					r.samples[j] = append(r.samples[j], found)
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// measure makes a subject, measures it, and sees to it that nothing of it runs on.
+func (j *job) measure(ctx context.Context, p pace) (sample, error) {
+	if j.load.procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(j.load.procs))
+	}
+	runtime.GC()
+	before := runtime.NumGoroutine()
+	s, err := j.peer.subject(spec{j.load.seats, j.bounded, func() *resource { return new(resource) }})
+	if err != nil {
+		return sample{}, err
+	}
+	found, err := j.load.measure(ctx, j.load, s, p)
+	s.close()
+	if err != nil {
+		return sample{}, err
+	}
+	return found, until(func() bool { return runtime.NumGoroutine() <= before }, "goroutines outlive the pool")
+}
+
+// rows are the medians of the samples, in the order of works and peers.
+func (r results) rows(jobs [][]*job) []row {
+	var all []row
+	for _, w := range works {
+		first := len(all)
+		for _, ofLoad := range jobs {
+			for _, j := range ofLoad {
+				if slices.Contains(j.works, w.name) {
+					all = append(all, newRow(w.name, j.peer.name, r.samples[j], r.errs[j]))
+				}
+			}
+		}
+		if ours := slices.IndexFunc(all[first:], func(r row) bool { return r.Pool == "lido" }); ours >= 0 {
+			for i := first; i < len(all); i++ {
+				all[i].RatioToLido = ratio(all[i].NsPerOp, all[first+ours].NsPerOp)
+			}
+		}
+	}
+	return all
+}
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+func newRow(work, pool string, samples []sample, err error) row {
+	each := func(of func(sample) float64) []float64 {
+		values := make([]float64, len(samples))
+		for i, s := range samples {
+			values[i] = of(s)
+		}
+		return values
+	}
+	r := row{Work: work, Pool: pool, Runs: len(samples)}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	if len(samples) == 0 {
+		return r
+	}
+	ns := each(func(s sample) float64 { return s.nsPerOp })
+	r.NsPerOp, r.MinNs, r.MaxNs = median(ns), slices.Min(ns), slices.Max(ns)
+	r.AllocsPerOp = median(each(func(s sample) float64 { return s.allocsPerOp }))
+	r.P99WaitNs = median(each(func(s sample) float64 { return float64(s.p99) }))
+	r.MaxWaitNs = slices.Max(each(func(s sample) float64 { return float64(s.longest) }))
+	r.Jain = median(each(func(s sample) float64 { return s.jain }))
+	return r
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+)
+
+type sqlPool struct{ *sql.DB }
+
+func newDatabaseSQL(s spec) (subject, error) {
+	db := sql.OpenDB(connector{s.open})
+	db.SetMaxOpenConns(s.seats)
+	db.SetMaxIdleConns(s.seats)
+	return sqlPool{db}, nil
+}
+
+// connector is a driver whose connections can do nothing.
+type connector struct{ open func() *resource }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return sqlConn{c.open()}, nil }
+func (c connector) Driver() driver.Driver                        { return nil }
+
+type sqlConn struct{ *resource }
+
+var errNothing = errors.New("versus: this connection can do nothing")
+
+func (sqlConn) Prepare(string) (driver.Stmt, error) { return nil, errNothing }
+func (sqlConn) Begin() (driver.Tx, error)           { return nil, errNothing }
+func (sqlConn) Close() error                        { return nil }
+
+// use is what Conn.Raw calls: it is the shortest way to what a *sql.Conn holds.
+func use(conn any) error {
+	conn.(sqlConn).uses++
+	return nil
+}
+
+func (p sqlPool) cycle(ctx context.Context, n int) error {
+	for range n {
+		c, err := p.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.Raw(use); err != nil {
+			return err
+		}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p sqlPool) visit(ctx context.Context, during func()) error {
+	c, err := p.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Raw(use); err != nil {
+		return err
+	}
+	during()
+	return c.Close()
+}
+
+func (p sqlPool) close() { _ = p.Close() }

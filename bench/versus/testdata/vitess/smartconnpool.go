@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+
+	"vitess.io/vitess/go/pools/smartconnpool"
+)
+
+var vitess = []peer{{name: "smartconnpool", subject: newSmartConnPool, capped: true, waits: true, module: "vitess.io/vitess"}}
+
+type smartConnPool struct {
+	*smartconnpool.ConnPool[*smartConn]
+}
+
+func newSmartConnPool(s spec) (subject, error) {
+	p := smartconnpool.NewPool(&smartconnpool.Config[*smartConn]{Capacity: int64(s.seats)})
+	p.Open(func(context.Context) (*smartConn, error) { return &smartConn{resource: s.open()}, nil }, nil)
+	return smartConnPool{p}, nil
+}
+
+// smartConn is a connection that has no settings and is never broken.
+type smartConn struct {
+	*resource
+	closed bool
+}
+
+func (*smartConn) ApplySetting(context.Context, *smartconnpool.Setting) error { return nil }
+func (*smartConn) ResetSetting(context.Context) error                         { return nil }
+func (*smartConn) Setting() *smartconnpool.Setting                            { return nil }
+func (c *smartConn) IsClosed() bool                                           { return c.closed }
+func (c *smartConn) Close()                                                   { c.closed = true }
+
+func (p smartConnPool) cycle(ctx context.Context, n int) error {
+	for range n {
+		c, err := p.Get(ctx, nil)
+		if err != nil {
+			return err
+		}
+		c.Conn.uses++
+		c.Recycle()
+	}
+	return nil
+}
+
+func (p smartConnPool) visit(ctx context.Context, during func()) error {
+	c, err := p.Get(ctx, nil)
+	if err != nil {
+		return err
+	}
+	c.Conn.uses++
+	during()
+	c.Recycle()
+	return nil
+}
+
+func (p smartConnPool) close() { p.Close() }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A load is who asks for how many seats, and what they do with them.
+type load struct {
+	name       string
+	goroutines int
+	seats      int
+	procs      int    // GOMAXPROCS. 0: what the machine has
+	during     func() // what a holder does
+	after      func() // what a goroutine does before it comes again
+	measure    func(context.Context, *load, subject, pace) (sample, error)
+	slower     time.Duration // how many times as long its windows are as those of others
+	about      string        // what one op is
+}
+
+// A work is a load under a fairness. Peers that know but one fairness are measured once for
+// the works of a load.
+type work struct {
+	name    string
+	load    *load
+	bounded bool
+}
+
+// works are all that are measured, in the order of the report.
+var works = func() (all []work) {
+	for _, l := range loads {
+		if !strings.HasPrefix(l.name, "contended") {
+			all = append(all, work{l.name, l, false})
+			continue
+		}
+		all = append(all, work{l.name + "-strict", l, false}, work{l.name + "-bounded", l, true})
+	}
+	return all
+}()
+
+var loads = []*load{{
+	name: "single", goroutines: 1, seats: 10, measure: cycles,
+	about: "1 goroutine, 10 seats; an op is to acquire, use and release",
+}, {
+	name: "parallel", goroutines: 2, seats: 64, procs: 2, measure: cycles,
+	about: "2 goroutines on 2 processors, 64 seats; an op is to acquire, use and release",
+}, {
+	name: "parallel-8", goroutines: 8, seats: 64, procs: 8, measure: cycles,
+	about: "8 goroutines, GOMAXPROCS 8, 64 seats; an op is to acquire, use and release",
+},
+	contended("contended", 64, 10),
+	contended("contended-1024x2", 1024, 2),
+	contended("contended-1024x10", 1024, 10),
+	contended("contended-1024x64", 1024, 64),
+	{
+		name: "hold-1ms", goroutines: 50, seats: 2, measure: visits, slower: 3,
+		during: func() { time.Sleep(time.Millisecond) }, after: func() { spin(time.Millisecond) },
+		about: "50 goroutines on 2 seats; a holder sleeps 1 ms, and computes 1 ms after it released",
+	}, {
+		name: "cancel", goroutines: 10_000, seats: 2, measure: cancelled,
+		about: "10,000 wait for 2 seats that are held and are cancelled at once; an op is one of them, ns/op a share of the time until the last returned",
+	}}
+
+func contended(name string, goroutines, seats int) *load {
+	return &load{
+		name: name, goroutines: goroutines, seats: seats, measure: visits, slower: 1,
+		during: runtime.Gosched, after: func() {},
+		about: fmt.Sprintf("%d goroutines on %d seats; a holder yields the processor once", goroutines, seats),
+	}
+}
+
+// spin computes for d.
+func spin(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+	}
+}
+
+func workNames() []string {
+	names := make([]string, len(works))
+	for i, w := range works {
+		names[i] = w.name
+	}
+	return names
+}
