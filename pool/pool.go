@@ -35,7 +35,8 @@ type Pool[T any] struct {
 	// selfservice.go.
 	gate  atomic.Uint64
 	hints hints[T]
-	look  uint64 // of the word of a lease, what is zero when its Release must ask the seating
+	// look is, of the word of a lease, what is zero when its Release must not go the fast way.
+	look uint64
 
 	seats seats[T]
 	lost  lostHolds[T]
@@ -83,7 +84,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	p.self = weak.Make(p)
 	p.hints = newHints[T]()
 	p.gate.Store(attended)
-	p.look = ^uint64(0)
+	p.look = stateMask // never zero in the word of a lease
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.first = newGate()
 	p.live.zero = make(chan struct{})
@@ -105,7 +106,9 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	p.plainOut = p.log == nil && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
 	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
 	p.quickOut = p.plainOut && p.sharer == nil
-	p.quickIn = p.plainIn && p.sharer == nil
+	if p.quickIn = p.plainIn && p.sharer == nil; !p.quickIn {
+		p.look = 0
+	}
 	p.forgetAtCollection()
 	return p, nil
 }
@@ -118,10 +121,19 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
+	// The fast way; selfservice.go says why it is right.
 	if g := p.gate.Load(); g&attended == 0 && p.quickOut && ctx.Err() == nil {
-		if h := p.hints.here().Load(); h != nil {
-			if l, ok := p.take(h, g); ok {
-				return l, nil
+		if h := p.hints.here().Load(); h != nil && h.fit.Load() == g {
+			w := h.word.v.Load()
+			if w&stateMask == uint64(free) && h.word.v.CompareAndSwap(w, w+freeToLeased) {
+				l := Lease[T]{hold: h, guard: h.guard, word: w + freeToLeased}
+				h.guard = nil
+				if l.guard != nil && p.gate.Load() == g {
+					return l, nil
+				}
+				if p.secondLook(&l, g) {
+					return l, nil
+				}
 			}
 		}
 	}

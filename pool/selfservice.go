@@ -40,28 +40,23 @@ const (
 // is not lent any more, and if a disposal came between, not kept either.
 func epochOf(v uint64) uint64 { return v &^ (attended | markBits) }
 
+// What the swaps of Acquire and Release add to a word, so that each is one addition.
 const (
 	freeToLeased = uint64(leased) - uint64(free)
 	leasedToFree = oneLease - freeToLeased
 )
 
-// take lends the resource of h if it is free and nothing is wrong with it.
-// The gate was g before.
-func (p *Pool[T]) take(h *hold[T], g uint64) (l Lease[T], ok bool) {
-	w := h.word.v.Load()
-	if h.fit.Load() != g || w&stateMask != uint64(free) ||
-		!h.word.v.CompareAndSwap(w, w+freeToLeased) {
-		return l, false
+// secondLook is for an acquirer who has taken a seat that has no guard yet, or while the gate
+// changed from g. If the resource is not to be lent any more, the lease, which nobody has
+// seen yet, is undone.
+func (p *Pool[T]) secondLook(l *Lease[T], g uint64) bool {
+	if l.guard == nil {
+		l.guard = l.hold.newGuard()
 	}
-	l = Lease[T]{hold: h, guard: h.arm(), word: w + freeToLeased}
-	if p.gate.Load() != g && !p.retake(l) {
-		return Lease[T]{}, false
-	}
-	return l, true
+	return p.gate.Load() == g || p.retake(*l)
 }
 
-// retake looks again at a lease made while the gate changed. If the resource is not to be
-// lent any more, the lease, which nobody has seen yet, is undone.
+// retake looks again at a lease made while the gate changed.
 func (p *Pool[T]) retake(l Lease[T]) bool {
 	h := l.hold
 	if epochOf(p.gate.Load()) == h.epoch() {
@@ -99,23 +94,6 @@ func (p *Pool[T]) find(to state) *hold[T] {
 
 // fits reports whether nothing stands in the way of lending h.
 func (p *Pool[T]) fits(h *hold[T]) bool { return h.fit.Load() == p.gate.Load() }
-
-// give takes back the seat of a lease that is released, if there is nothing to do but that.
-func (p *Pool[T]) give(l Lease[T]) bool {
-	h := l.hold
-	g := p.gate.Load()
-	if h.fit.Load() != g || h.word.v.Load() != l.word || l.word&p.look == 0 {
-		return false
-	}
-	h.keep(l.guard)
-	if !h.word.v.CompareAndSwap(l.word, l.word+leasedToFree) {
-		return false
-	}
-	if p.gate.Load() != g {
-		p.settle(h)
-	}
-	return true
-}
 
 // settle is for whoever has set a seat free and finds that the gate has changed: the seat
 // may be wanted in the line, or not at all any more.
@@ -207,7 +185,7 @@ func (t *hints[T]) other() *atomic.Pointer[hold[T]] { return &t.table[t.index()^
 // aligned to that; the multiplier is Knuth's, 2⁶⁴ divided by the golden ratio.
 func (t *hints[T]) index() uintptr {
 	var here byte
-	return uintptr(uint64(uintptr(unsafe.Pointer(&here)))>>11*0x9e3779b97f4a7c15>>t.shift) & uintptr(len(t.table)-1)
+	return uintptr(uint64(uintptr(unsafe.Pointer(&here)))>>11*0x9e3779b97f4a7c15>>(t.shift&63)) & uintptr(len(t.table)-1)
 }
 
 // forgetAtCollection forgets all hints at each garbage collection from now on.
