@@ -41,7 +41,7 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 				return l, nil
 			}
 			_ = l.ReleaseClean()
-			return Lease[T]{}, p.refusal(ctx, ErrClosed)
+			return Lease[T]{}, p.refusal(ctx, ErrClosed, 0)
 		case failed:
 			return Lease[T]{}, why
 		case dead, away:
@@ -76,7 +76,7 @@ func (p *Pool[T]) replace(ctx context.Context, r *record[T], g Grant, m Mode) (G
 	r.move(opening)
 	g, err := p.seating.Replace(ctx, g, m)
 	if err != nil {
-		return g, p.refusal(ctx, err)
+		return g, p.refusal(ctx, err, g.Waited)
 	}
 	return g, nil
 }

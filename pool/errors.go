@@ -53,7 +53,9 @@ type AcquireError struct {
 	Stuck    int   // seats taken by a call of the backend that has not returned in time
 	LastOpen error // the newest error of an open, if it is newer than the newest success
 
-	also []error // what Err stands for besides itself
+	// What Err stands for besides itself.
+	ctxErr  error // that of ctx, if ctx ended the wait
+	timeout bool
 }
 
 func (e *AcquireError) Error() string {
@@ -105,16 +107,20 @@ func (e *AcquireError) cause() error {
 
 // Timeout reports whether the wait ended by a deadline.
 func (e *AcquireError) Timeout() bool {
-	for _, err := range e.also {
-		if err == ErrTimeout {
-			return true
-		}
-	}
-	return e.Err == ErrTimeout
+	return e.timeout
 }
 
 // Unwrap returns the reason and what it stands for.
-func (e *AcquireError) Unwrap() []error { return append([]error{e.Err}, e.also...) }
+func (e *AcquireError) Unwrap() []error {
+	all := []error{e.Err}
+	if e.ctxErr != nil {
+		all = append(all, e.ctxErr)
+	}
+	if e.timeout {
+		all = append(all, ErrTimeout, context.DeadlineExceeded)
+	}
+	return all
+}
 
 // round keeps three digits, which is more than anyone reads.
 func round(d time.Duration) time.Duration {
@@ -215,17 +221,16 @@ func prefix(name string) string {
 	return "pool " + name + ": "
 }
 
-// reasons lists what an error that ended a wait stands for besides itself.
-func reasons(ctx context.Context, err error) (also []error) {
-	if errors.Is(err, ErrTimeout) {
-		return []error{context.DeadlineExceeded}
+// standFor notes what an error that ended a wait stands for besides itself.
+func (e *AcquireError) standFor(ctx context.Context) {
+	end := ctx.Err()
+	switch {
+	case end != nil && (e.Err == end || e.Err == context.Cause(ctx)): // else ctx has nothing to do with it
+		e.ctxErr = end
+		e.timeout = end == context.DeadlineExceeded || errors.Is(end, context.DeadlineExceeded)
+	case e.Err == ErrTimeout:
+		e.timeout = true
+	case e.Err != ErrClosed && e.Err != ErrExhausted:
+		e.timeout = errors.Is(e.Err, ErrTimeout)
 	}
-	if ctx.Err() == nil || err != ctx.Err() && err != context.Cause(ctx) {
-		return nil // ctx has nothing to do with it
-	}
-	also = append(also, ctx.Err())
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		also = append(also, ErrTimeout)
-	}
-	return also
 }

@@ -184,13 +184,6 @@ func TestPanicErrorNamesTheCallback(t *testing.T) {
 	})
 }
 
-func TestWaitErrorIsWhyTheWaitEnded(t *testing.T) {
-	err := error(&pool.WaitError{Waited: time.Second, Err: errTest})
-	if err.Error() != errTest.Error() || !errors.Is(err, errTest) {
-		t.Errorf("WaitError: %v, want what it wraps", err)
-	}
-}
-
 func TestOpenErrorNamesItsPool(t *testing.T) {
 	err := error(&pool.OpenError{Pool: "orders", Attempts: 2, Err: errTest})
 	if got, want := err.Error(), "pool orders: open failed 2 times: "+errTest.Error(); got != want {

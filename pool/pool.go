@@ -177,7 +177,7 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
 // grant gets a seat from the strategy and explains it when there is none.
 func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
 	if err := ctx.Err(); err != nil {
-		return Grant{}, p.refusal(ctx, context.Cause(ctx))
+		return Grant{}, p.refusal(ctx, context.Cause(ctx), 0)
 	}
 	if p.gate.Load()&attended == 0 && p.sharer == nil {
 		if h := p.find(checking); h != nil {
@@ -189,19 +189,16 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
 	}
 	g, err := p.seating.Acquire(ctx, m)
 	if err != nil {
-		return Grant{}, p.refusal(ctx, err)
+		return Grant{}, p.refusal(ctx, err, g.Waited)
 	}
 	return g, nil
 }
 
-// refusal says why there is no seat.
-func (p *Pool[T]) refusal(ctx context.Context, err error) error {
-	e := &AcquireError{Pool: p.opts.Name, Err: err, Limits: p.limits, Load: p.seating.Load(), Stuck: int(p.counts.stuck.Load())}
-	var w *WaitError
-	if errors.As(err, &w) {
-		e.Err, e.Waited = w.Err, w.Waited
-	}
-	e.also = reasons(ctx, e.Err)
+// refusal says why there is no seat, after how long in line.
+func (p *Pool[T]) refusal(ctx context.Context, err error, waited time.Duration) error {
+	e := &AcquireError{Pool: p.opts.Name, Err: err, Waited: waited, Limits: p.limits, Stuck: int(p.counts.stuck.Load())}
+	e.Load = p.seating.Load()
+	e.standFor(ctx)
 	if open := p.lastOpen.Load(); open != nil && !errors.Is(e.Err, open) {
 		e.LastOpen = open.Err
 	}
@@ -209,7 +206,7 @@ func (p *Pool[T]) refusal(ctx context.Context, err error) error {
 }
 
 func (p *Pool[T]) refusedWhileChecking(ctx context.Context) error {
-	e := p.refusal(ctx, context.Cause(ctx)).(*AcquireError)
+	e := p.refusal(ctx, context.Cause(ctx), 0).(*AcquireError)
 	e.Checking = true
 	return e
 }

@@ -41,8 +41,8 @@ type Grant struct {
 	// open and checked. Otherwise the receiver owns the seat alone until it
 	// calls Sharer.Ready, or for an exclusive strategy until Release.
 	Joined bool
-	// Waited is how long the acquirer has stood in line for it, all in all. Replace counts
-	// on from there.
+	// Waited is how long the acquirer has stood in line, all in all. Replace counts on from
+	// there.
 	Waited time.Duration
 }
 
@@ -163,8 +163,8 @@ type Seating interface {
 	//
 	// It returns ErrClosed after Close; ErrExhausted under NoWait; ErrTimeout when the
 	// strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
-	// open that failed while it waited; each inside a *WaitError if it stood in line. A
-	// waiter whose ctx has ended is not given a seat.
+	// open that failed while it waited. The Grant that comes with an error holds no seat, but
+	// tells how long the acquirer Waited. A waiter whose ctx has ended is not given a seat.
 	Acquire(ctx context.Context, m Mode) (Grant, error)
 
 	// Replace is Acquire for a holder that found the resource in its seat unfit. The seat
@@ -218,14 +218,3 @@ type Sharer interface {
 	// replaced once its holders have left.
 	Drain(Grant)
 }
-
-// WaitError is what a Seating returns to an acquirer that stood in line in vain.
-type WaitError struct {
-	Waited time.Duration
-	Err    error // ErrTimeout, ErrClosed, the cause of ctx, or an open's error
-}
-
-func (e *WaitError) Error() string { return e.Err.Error() }
-
-// Unwrap returns why the wait ended.
-func (e *WaitError) Unwrap() error { return e.Err }

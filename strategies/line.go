@@ -2,6 +2,7 @@ package strategies
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type line struct {
 	opening opens
 	used    int         // seats that were ever used, from 0 up
 	empty   []pool.Seat // of those, the ones that are empty
+	handed  uint64      // seats that went from hand to hand
 	closed  bool
 
 	attending bool
@@ -100,6 +102,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 		return pool.Grant{}, pool.ErrExhausted
 	}
 	w := l.waiting.newWaiter(ctx, 0)
+	w.ahead = l.waiting.n
 	l.waiting.pushBack(w)
 	if w.watched = l.watches(ctx); w.watched {
 		l.waiting.watched++
@@ -159,7 +162,9 @@ func (l *line) wait(w *waiter) (pool.Grant, error) {
 			<-w.ready
 		}
 	}
-	return l.waiting.settle(w, l.now(), end)
+	now := l.now()
+	l.pace.saw(now-w.since, w.ahead)
+	return l.waiting.settle(w, now)
 }
 
 // Opened implements pool.Seating.
@@ -213,11 +218,15 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	l.passed()
 	if w := l.next(); w != nil && !l.oneUse {
 		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
+		l.handed++
 		l.handedOver(s)
+		yield := l.pace.handedOff(l.waiting.n)
 		l.calm()
 		l.mu.Unlock()
 		w.wake()
-		l.pace.handedOff()
+		if yield {
+			runtime.Gosched()
+		}
 		return true
 	}
 	taken = !l.oneUse && l.put(s)

@@ -153,7 +153,7 @@ func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 			<-w.ready
 		}
 	}
-	return s.waiting.settle(w, s.now(), end)
+	return s.waiting.settle(w, s.now())
 }
 
 func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {

@@ -28,6 +28,7 @@ type waiter struct {
 	replaces   bool // it stands in front, whenever it came
 
 	err   error
+	ahead int           // how many stood in line before it
 	since time.Duration // on the seating's clock; w's own until it waits
 	prior time.Duration // what it had waited before
 
@@ -155,21 +156,19 @@ func (l *waiters) finish(w *waiter, end error, leave func(*waiter)) (served bool
 }
 
 // settle is what a waiter has got, at the time now. It closes the books on it, and may use
-// it again afterwards. end is why it gave up, if it did.
-func (l *waiters) settle(w *waiter, now time.Duration, end error) (pool.Grant, error) {
+// it again afterwards.
+func (l *waiters) settle(w *waiter, now time.Duration) (pool.Grant, error) {
 	g, err := w.grant, w.err
 	waited := now - w.since
 	l.waitTime.Add(int64(waited))
 	g.Waited = waited + w.prior
 	if err != nil {
-		switch {
-		case err == pool.ErrTimeout || w.ctx.Err() == context.DeadlineExceeded:
+		switch end := w.ctx.Err(); {
+		case err == pool.ErrTimeout || end == context.DeadlineExceeded:
 			l.timedOut.Add(1)
-		case w.ctx.Err() != nil:
+		case end != nil:
 			l.canceled.Add(1)
 		}
-		err = &pool.WaitError{Waited: g.Waited, Err: err}
-		g = pool.Grant{}
 	}
 	w.ctx, w.err, w.watched, w.replaces = nil, nil, false, false
 	l.spare.Put(w)

@@ -16,11 +16,14 @@ type watch struct {
 	stop func() bool
 
 	rival <-chan struct{} // of the last waiter that had another ctx
-	seen  int             // how often in a row
+	seen  int             // how often in a row, with a hand-off in between
+	after uint64          // how many hand-offs there had been then
 }
 
 // persuaded is how often in a row another ctx must come before it is the one that is
-// watched: an AfterFunc costs as much as a few selects. Arbitrary.
+// watched: an AfterFunc costs as much as a few selects. Arbitrary. It must come between
+// hand-offs: where nobody is served, many are more likely to be canceled at once, and then the
+// runtime wakes them faster than the line can.
 const persuaded = 16
 
 // watch reports whether w need not watch its own ctx. The caller holds mu, as for all
@@ -34,10 +37,13 @@ func (l *line) watches(ctx context.Context) bool {
 	case done == v.done:
 		return true
 	case done != v.rival:
-		v.rival, v.seen = done, 1
+		v.rival, v.seen, v.after = done, 0, l.handed
+		return false
+	case l.handed == v.after:
 		return false
 	case v.seen < persuaded || l.waiting.watched > 0: // or somebody relies on the present one
 		v.seen++
+		v.after = l.handed
 		return false
 	}
 	v.unwatch()
@@ -57,11 +63,12 @@ func (v *watch) unwatch() {
 // dismiss ends the wait of all who rely on a ctx that has ended.
 func (l *line) dismiss(done <-chan struct{}, cause error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	var gone *waiter // outside the lock they are woken: there may be many, and they come here next
 	for w := l.waiting.head; w != nil; {
 		next := w.next
 		if w.watched && w.ctx.Done() == done {
-			l.waiting.serve(w, pool.Grant{}, cause)
+			l.waiting.grant(w, pool.Grant{}, cause)
+			w.next, gone = gone, w
 		}
 		w = next
 	}
@@ -69,4 +76,10 @@ func (l *line) dismiss(done <-chan struct{}, cause error) {
 		l.watch = watch{}
 	}
 	l.calm()
+	l.mu.Unlock()
+	for gone != nil {
+		w := gone
+		gone, w.next = w.next, nil
+		w.wake()
+	}
 }
