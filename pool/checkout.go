@@ -63,22 +63,13 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 		} else if g.Joined {
 			g, err = p.grant(ctx, m)
 		} else {
-			g, err = p.replace(ctx, r, g, m)
+			r.move(opening)
+			g, err = p.seating.Replace(ctx, g, m)
 		}
 		if err != nil {
-			return Lease[T]{}, err
+			return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 		}
 	}
-}
-
-// replace swaps a seat whose resource is unfit for one whose is not.
-func (p *Pool[T]) replace(ctx context.Context, r *record[T], g Grant, m Mode) (Grant, error) {
-	r.move(opening)
-	g, err := p.seating.Replace(ctx, g, m)
-	if err != nil {
-		return g, p.refusal(ctx, err, g.Waited)
-	}
-	return g, nil
 }
 
 // examine checks the resource in a seat that the caller has. Unless the verdict is failed

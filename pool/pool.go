@@ -151,33 +151,44 @@ func (p *Pool[T]) AcquireUnique(ctx context.Context) (Lease[T], error) {
 	return p.acquire(ctx, Unique)
 }
 
+// acquire is Acquire where there is no free seat at hand, or something has to be done to
+// lend one. Like all that stands on the stack of a goroutine that waits, its frame is small.
 func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
+	if !p.quickOut {
+		return p.acquireChecked(ctx, m)
+	}
+	g, err := p.grant(ctx, m)
+	if err != nil {
+		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
+	}
+	// The gate is read again after the lease is made: then either this sees that the
+	// pool was closed, or Close sees the lease.
+	if h := p.seats.at(g.Seat).own.Load(); h.fit.Load() == epochOf(p.gate.Load()) {
+		if l := h.lease(); h.fit.Load() == epochOf(p.gate.Load()) || p.retake(l) {
+			return l, nil
+		}
+		return p.acquire(ctx, m)
+	}
+	return p.checkout(ctx, g, m, 0)
+}
+
+// acquireChecked is acquire for a pool that has something to look at or to share.
+func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode) (Lease[T], error) {
 	var start time.Duration
 	if p.opts.Ping {
 		start = p.now()
 	}
 	g, err := p.grant(ctx, m)
 	if err != nil {
-		return Lease[T]{}, err
-	}
-	if p.quickOut {
-		// The gate is read again after the lease is made: then either this sees that the
-		// pool was closed, or Close sees the lease.
-		r := p.seats.at(g.Seat)
-		if h := r.own.Load(); h.fit.Load() == epochOf(p.gate.Load()) {
-			if l := h.lease(); h.fit.Load() == epochOf(p.gate.Load()) || p.retake(l) {
-				return l, nil
-			}
-			return p.acquire(ctx, m)
-		}
+		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
 	return p.checkout(ctx, g, m, start)
 }
 
-// grant gets a seat from the strategy and explains it when there is none.
+// grant gets a seat from self-service or the strategy.
 func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
-	if err := ctx.Err(); err != nil {
-		return Grant{}, p.refusal(ctx, context.Cause(ctx), 0)
+	if ctx.Err() != nil {
+		return Grant{}, context.Cause(ctx)
 	}
 	if p.gate.Load()&attended == 0 && p.sharer == nil {
 		if h := p.find(checking); h != nil {
@@ -187,14 +198,12 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
 	if p.bubble {
 		p.takeBackDropped()
 	}
-	g, err := p.seating.Acquire(ctx, m)
-	if err != nil {
-		return Grant{}, p.refusal(ctx, err, g.Waited)
-	}
-	return g, nil
+	return p.seating.Acquire(ctx, m)
 }
 
 // refusal says why there is no seat, after how long in line.
+//
+//go:noinline
 func (p *Pool[T]) refusal(ctx context.Context, err error, waited time.Duration) error {
 	e := &AcquireError{Pool: p.opts.Name, Err: err, Waited: waited, Limits: p.limits, Stuck: int(p.counts.stuck.Load())}
 	e.Load = p.seating.Load()

@@ -150,21 +150,50 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	return l.wait(w)
 }
 
-// wait waits until w is served or gives up.
+// wait waits until w is served or gives up. Its frame is small, and so are those above it,
+// for thousands may stand on the stacks of goroutines that wait: what is rare is elsewhere.
 func (l *line) wait(w *waiter) (pool.Grant, error) {
-	end := w.await(0)
-	if end != nil {
-		l.mu.Lock()
-		served := l.waiting.finish(w, end, l.waiting.remove)
-		l.calm()
-		l.mu.Unlock()
-		if served { // at the same moment: that counts, and the wake is on its way
-			<-w.ready
+	if w.watched {
+		<-w.ready
+	} else {
+		select {
+		case <-w.ready:
+		case <-w.ctx.Done():
+			if l.giveUp(w) {
+				return l.refuse(w)
+			}
+			<-w.ready // served at the same moment: that counts, and the wake is on its way
 		}
+	}
+	if w.err != nil {
+		return l.refuse(w)
 	}
 	now := l.now()
 	l.pace.saw(now-w.since, w.ahead)
-	return l.waiting.settle(w, now)
+	return l.waiting.settle(w, now), nil
+}
+
+// giveUp takes a waiter whose ctx has ended out of the line, and reports whether it was there.
+//
+//go:noinline
+func (l *line) giveUp(w *waiter) bool {
+	cause := context.Cause(w.ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !w.queued {
+		return false
+	}
+	l.waiting.remove(w)
+	w.err = cause
+	l.calm()
+	return true
+}
+
+// refuse is what a waiter gets that has not got a seat.
+//
+//go:noinline
+func (l *line) refuse(w *waiter) (pool.Grant, error) {
+	return l.waiting.refuse(w, l.now())
 }
 
 // Opened implements pool.Seating.
@@ -255,6 +284,10 @@ func (l *line) Claim(s pool.Seat) bool {
 func (l *line) Load() pool.Load {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.load()
+}
+
+func (l *line) load() pool.Load {
 	idle := l.idle.n
 	if !l.attending {
 		idle += l.self.Free()

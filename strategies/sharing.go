@@ -147,13 +147,20 @@ func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 	end := w.await(s.timeout)
 	if end != nil {
 		s.mu.Lock()
-		served := s.waiting.finish(w, end, s.leaveLine)
+		queued := w.queued
+		if queued {
+			s.leaveLine(w)
+			w.err = end
+		}
 		s.mu.Unlock()
-		if served {
-			<-w.ready
+		if !queued {
+			<-w.ready // served at the same moment: that counts, and the wake is on its way
 		}
 	}
-	return s.waiting.settle(w, s.now())
+	if w.err != nil {
+		return s.waiting.refuse(w, s.now())
+	}
+	return s.waiting.settle(w, s.now()), nil
 }
 
 func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {

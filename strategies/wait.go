@@ -143,36 +143,28 @@ func (l *waiters) serveAll(err error) {
 	}
 }
 
-// finish ends the wait of w, which gives up because of end: leave takes it out of the line.
-// The caller has the lock of the seating. It reports whether w was served at the same moment:
-// that counts, and its wake is on its way.
-func (l *waiters) finish(w *waiter, end error, leave func(*waiter)) (served bool) {
-	if !w.queued {
-		return true
-	}
-	leave(w)
-	w.err = end
-	return false
-}
-
-// settle is what a waiter has got, at the time now. It closes the books on it, and may use
-// it again afterwards.
-func (l *waiters) settle(w *waiter, now time.Duration) (pool.Grant, error) {
-	g, err := w.grant, w.err
+// settle is the seat that a waiter has got, at the time now. It closes the books on it, and may
+// use it again afterwards.
+func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
+	g := w.grant
 	waited := now - w.since
 	l.waitTime.Add(int64(waited))
 	g.Waited = waited + w.prior
-	if err != nil {
-		switch end := w.ctx.Err(); {
-		case err == pool.ErrTimeout || end == context.DeadlineExceeded:
-			l.timedOut.Add(1)
-		case end != nil:
-			l.canceled.Add(1)
-		}
-	}
 	w.ctx, w.err, w.watched, w.replaces = nil, nil, false, false
 	l.spare.Put(w)
-	return g, err
+	return g
+}
+
+// refuse is settle for a waiter that has got an error.
+func (l *waiters) refuse(w *waiter, now time.Duration) (pool.Grant, error) {
+	err := w.err
+	switch end := w.ctx.Err(); {
+	case err == pool.ErrTimeout || end == context.DeadlineExceeded:
+		l.timedOut.Add(1)
+	case end != nil:
+		l.canceled.Add(1)
+	}
+	return pool.Grant{Waited: l.settle(w, now).Waited}, err
 }
 
 // load adds what the line knows to n.
@@ -185,11 +177,6 @@ func (l *waiters) load(n pool.Load) pool.Load {
 // await waits until w is woken, its ctx ends, or the time is over, and returns what
 // came first as end: nil, the cause of ctx, or pool.ErrTimeout.
 func (w *waiter) await(timeout time.Duration) (end error) {
-	if w.watched && timeout <= 0 {
-		<-w.ready
-		return nil
-	}
-	done := w.ctx.Done()
 	var over <-chan time.Time
 	if timeout > 0 {
 		t := time.NewTimer(timeout - w.prior)
@@ -199,24 +186,24 @@ func (w *waiter) await(timeout time.Duration) (end error) {
 	select {
 	case <-w.ready:
 		return nil
-	case <-done:
+	case <-w.ctx.Done():
 		return context.Cause(w.ctx)
 	case <-over:
 		return pool.ErrTimeout
 	}
 }
 
-// served waits like await, but for no more than d, and reports whether that settled the
-// matter. If so, await returns at once.
+// served waits for no more than d, and reports whether that settled the matter. If so, the wait
+// that follows ends at once.
 func (w *waiter) served(d, timeout time.Duration) bool {
 	if timeout > 0 && timeout <= d {
-		return true // await has a shorter wait than this
+		return true // it has a shorter wait than this
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-w.ready:
-		w.wake() // await is to find it
+		w.wake() // the wait is to find it
 		return true
 	case <-w.ctx.Done():
 		return true
