@@ -248,7 +248,12 @@ func (s *sharing[T]) lend(own *hold[T], g Grant) Lease[T] {
 		s.holds = append(s.holds, h)
 	}
 	h.value, h.id, h.openedAt = own.value, own.id, own.openedAt
-	h.fit.Store(own.fit.Load())
+	fit := own.fit.Load() &^ dirty
+	if own.rec.pool.limits.Sharing == Nested && (!g.Joined || s.alone) {
+		fit |= alone
+		s.alone = s.alone && g.Joined
+	}
+	h.fit.Store(fit)
 	e := h.extra()
 	e.of, e.grant = own, g
 	return h.lease()
@@ -271,6 +276,7 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 	if p.limits.Sharing == Common && p.outdated(res) != 0 {
 		p.sharer.Drain(g)
 		last := p.sharer.Leave(g)
+		last = p.gatherLocked(s) || last
 		s.mu.Unlock()
 		if last {
 			p.park(r)

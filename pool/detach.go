@@ -57,6 +57,7 @@ func (p *Pool[T]) detachShared(l Lease[T]) error {
 		s.mu.Unlock()
 		return l.misuse("Detach")
 	}
+	p.gatherLocked(s)
 	if len(s.holds)-len(s.free) > 1 || h.has(gone) {
 		s.mu.Unlock()
 		return ErrUnshareable

@@ -21,6 +21,13 @@ func (p *Pool[T]) leave(h *hold[T], clean bool) {
 	if !voided {
 		last = p.sharer.Leave(h.extra().grant)
 	}
+	if p.quickJoint {
+		if p.limits.Sharing == Nested && !h.extra().grant.Joined {
+			s.alone = true
+			s.markAll(alone)
+		}
+		last = p.gatherLocked(s) || last
+	}
 	if !clean {
 		res.mark(dirty)
 	}

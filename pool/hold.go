@@ -44,6 +44,7 @@ type extra[T any] struct {
 	// Of a joint: the hold of the resource itself, and what to leave.
 	of    *hold[T]
 	grant Grant
+	owner atomic.Uint64 // under Nested: whose it is; see joint.go
 
 	mu   sync.Mutex
 	once []func(context.Context, T) error // Lease.OnReturn
@@ -246,6 +247,7 @@ type sharing[T any] struct {
 	holds []*hold[T] // the joints that exist
 	free  []*hold[T] // those leased to nobody
 	ended uint64     // leases that ended with their joint
+	alone bool       // the first lease of the tenancy is over, under Nested: no joint stays free
 }
 
 // end is hold.end for a joint. The caller holds mu.

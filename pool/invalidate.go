@@ -52,6 +52,7 @@ func (p *Pool[T]) Dispose() {
 // eachIdle calls f for every seat that looks idle now.
 func (p *Pool[T]) eachIdle(f func(r *record[T])) {
 	p.seats.all(func(r *record[T]) bool {
+		p.gather(r)
 		if s := r.state(); s == idle || s == free {
 			f(r)
 		}

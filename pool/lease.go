@@ -71,7 +71,7 @@ func (l Lease[T]) Release() error {
 		if h.fit.Load() == g && h.word.v.Load() == l.word && l.word&p.look != 0 {
 			h.keep(l.guard)
 			if h.word.v.CompareAndSwap(l.word, l.word+leasedToFree) {
-				if p.gate.Load() != g {
+				if p.gate.Load() != g || h.fit.Load() != g {
 					p.settle(h)
 				}
 				return nil
@@ -84,7 +84,7 @@ func (l Lease[T]) Release() error {
 // ReleaseClean is Release for a holder who knows that there is nothing to reset:
 // Backend.Reset is skipped. Hooks are not.
 func (l Lease[T]) ReleaseClean() error {
-	if l.hold != nil && l.hold.rec.pool.quickIn { // nobody would notice the difference
+	if l.hold != nil && l.hold.rec.pool.plainIn { // nobody would notice the difference
 		return l.Release()
 	}
 	return l.release(true)
@@ -101,7 +101,7 @@ func (l Lease[T]) release(clean bool) error {
 	}
 	h.keep(l.guard)
 	p := h.rec.pool
-	if p.quickIn && h.fit.Load() == epochOf(p.gate.Load()) {
+	if p.plainIn && p.sharer == nil && h.fit.Load() == epochOf(p.gate.Load()) {
 		if !h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, idle)) {
 			return l.misuse("Release")
 		}
@@ -208,6 +208,11 @@ func (l Lease[T]) OnReturn(f func(ctx context.Context, res T) error) error {
 	e.once = append(e.once, f)
 	e.mu.Unlock()
 	res.mark(onReturn)
+	if s := h.rec.sharing(); s != nil { // so that none of its joints stays free
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.markAll(onReturn)
+	}
 	return nil
 }
 

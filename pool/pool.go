@@ -20,6 +20,7 @@ type Pool[T any] struct {
 
 	seating Seating
 	sharer  Sharer // nil if the strategy is exclusive
+	owned   Owned  // nil if the strategy is not Nested, or cannot tell
 	limits  Limits
 	do      chores
 	on      listeners[T]
@@ -29,7 +30,8 @@ type Pool[T any] struct {
 	// Whether checkout and return are plain: nothing to be done but to hand the seat over.
 	// Decided once by New.
 	plainOut, plainIn bool
-	quickOut, quickIn bool // plain, and nobody need be asked while self-service goes on
+	quickOut          bool // plain, and whoever runs may take what is free by a hint
+	quickJoint        bool // shared seats have free joints
 
 	// gate is the generation, the number of disposals, and whether the seating attends: see
 	// selfservice.go.
@@ -105,8 +107,11 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	}
 	p.plainOut = p.log == nil && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
 	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
-	p.quickOut = p.plainOut && p.sharer == nil
-	if p.quickIn = p.plainIn && p.sharer == nil; !p.quickIn {
+	if p.quickJoint = p.sharesQuickly(); p.quickJoint {
+		p.gate.Store(0)
+	}
+	p.quickOut = p.plainOut && (p.sharer == nil || p.quickJoint && p.limits.Sharing == Common)
+	if !p.plainIn || p.sharer != nil && !p.quickJoint {
 		p.look = 0
 	}
 	p.forgetAtCollection()
@@ -154,7 +159,7 @@ func (p *Pool[T]) AcquireUnique(ctx context.Context) (Lease[T], error) {
 // acquire is Acquire where there is no free seat at hand, or something has to be done to
 // lend one. Like all that stands on the stack of a goroutine that waits, its frame is small.
 func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
-	if !p.quickOut {
+	if !p.quickOut || p.sharer != nil {
 		return p.acquireChecked(ctx, m)
 	}
 	g, err := p.grant(ctx, m)
@@ -175,14 +180,22 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
 // acquireChecked is acquire for a pool that has something to look at or to share.
 func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode) (Lease[T], error) {
 	var start time.Duration
-	if p.opts.Ping {
+	if p.quickJoint {
+		if l, ok := p.joinQuickly(ctx, m); ok {
+			return l, nil
+		}
+	} else if p.opts.Ping {
 		start = p.now()
 	}
 	g, err := p.grant(ctx, m)
 	if err != nil {
 		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
-	return p.checkout(ctx, g, m, start)
+	l, err := p.checkout(ctx, g, m, start)
+	if err == nil && p.quickJoint {
+		p.remember(ctx, l.hold)
+	}
+	return l, err
 }
 
 // grant gets a seat from self-service or the strategy.

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Scope is an owner of leases that a ctx carries, for strategies that share a
@@ -31,6 +32,9 @@ func ScopeOf(ctx context.Context) *Scope {
 	s, _ := ctx.Value(scopeKey{}).(*Scope)
 	return s
 }
+
+// Number is an even number that no other scope has while this one is in use.
+func (s *Scope) Number() uint64 { return uint64(uintptr(unsafe.Pointer(s))) }
 
 // Ended reports whether the scope has ended.
 func (s *Scope) Ended() bool { return s.ended.Load() || s.ctx.Err() != nil }

@@ -62,18 +62,21 @@ func (p *Pool[T]) retake(l Lease[T]) bool {
 	if epochOf(p.gate.Load()) == h.epoch() {
 		return true // it is the line that changed: this acquirer was here before
 	}
-	if h.word.v.CompareAndSwap(l.word, with(l.word+oneLease, returning)) {
+	if h.word.v.CompareAndSwap(l.word, p.afterRelease(l.word)) {
 		h.keep(l.guard)
 		p.leave(h, true)
 	} // else Close has ended the lease
 	return false
 }
 
+// near is how many seats are looked at in search of a free one. Arbitrary: about as many as
+// cost what a lock does.
+const near = 128
+
 // find looks for a free seat where the hint did not know one, takes it to state to, and
 // leaves a hint. It looks at no more than a few seats, lest it cost more than asking the
 // seating, which can know.
 func (p *Pool[T]) find(to state) *hold[T] {
-	const near = 128 // Arbitrary: about what a lock costs
 	at := p.hints.here()
 	if h := p.hints.other().Load(); h != nil && p.fits(h) {
 		if _, ok := h.word.claim(to); ok {
@@ -98,7 +101,11 @@ func (p *Pool[T]) fits(h *hold[T]) bool { return h.fit.Load() == p.gate.Load() }
 // settle is for whoever has set a seat free and finds that the gate has changed: the seat
 // may be wanted in the line, or not at all any more.
 func (p *Pool[T]) settle(h *hold[T]) {
-	if _, ok := h.word.claim(idle); ok {
+	switch _, ok := h.word.claim(idle); {
+	case !ok: // somebody else sees to it
+	case p.sharer != nil:
+		p.leave(h, true)
+	default:
 		p.hand(h.rec, h)
 	}
 }
@@ -177,6 +184,11 @@ func newHints[T any]() hints[T] {
 
 // here is the hint for the calling goroutine.
 func (t *hints[T]) here() *atomic.Pointer[hold[T]] { return &t.table[t.index()] }
+
+// of is the hint for an owner that the seating has numbered.
+func (t *hints[T]) of(owner uint64) *atomic.Pointer[hold[T]] {
+	return &t.table[uintptr(owner*0x9e3779b97f4a7c15>>(t.shift&63))&uintptr(len(t.table)-1)]
+}
 
 // other is where to look when another goroutine uses the same hint: so the two keep apart.
 func (t *hints[T]) other() *atomic.Pointer[hold[T]] { return &t.table[t.index()^1] }

@@ -68,17 +68,21 @@ func (p *Pool[T]) Stats() Stats {
 	c := &p.counts
 	s.Acquired = c.leases.Load()
 	p.seats.all(func(r *record[T]) bool {
-		switch r.state() {
+		leases, acquired := r.countLeases()
+		switch at := r.state(); at {
 		case idle, free:
 			s.Idle++
 		case checking, leased, returning:
-			s.InUse++
+			if at == leased && leases == 0 && p.quickJoint { // all its joints are free
+				s.Idle++
+			} else {
+				s.InUse++
+			}
 		case opening:
 			s.Opening++
 		case closing:
 			s.Closing++
 		}
-		leases, acquired := r.countLeases()
 		s.Leases += leases
 		s.Acquired += acquired
 		return true

@@ -42,6 +42,15 @@ func (s Singleton) Start(h pool.Host) (pool.Seating, error) {
 	return newSharing(h, limits, s.Timeout, scopeOrGoroutine), nil
 }
 
+// Owner implements pool.Owned.
+func (s *sharing) Owner(ctx context.Context) uint64 {
+	if s := pool.ScopeOf(ctx); s != nil {
+		return s.Number() | 1
+	}
+	id, _ := goid.Quick()
+	return uint64(id) << 1
+}
+
 func scopeOrGoroutine(ctx context.Context) owner {
 	if s := pool.ScopeOf(ctx); s != nil {
 		return owner{scope: s}
