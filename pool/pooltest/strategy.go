@@ -46,9 +46,11 @@ func keep(t *testing.T, promises []promise, n nature, newStrategy func() pool.St
 					t.Logf("the promise broken: %s", p.explanation)
 				}
 			}()
-			synctest.Test(t, func(t *testing.T) {
-				p.run(&kit{T: t, nature: n, newStrategy: newStrategy, start: time.Now()})
-			})
+			for _, plain := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					p.run(&kit{T: t, nature: n, newStrategy: newStrategy, plain: plain, start: time.Now()})
+				})
+			}
 		})
 	}
 }
@@ -60,10 +62,15 @@ type Trait func(*nature)
 // Acquire then fails at once with an error that is err, by errors.Is.
 func FailsWhenHeld(err error) Trait { return func(n *nature) { n.refusal = err } }
 
+// PassesOver says that the strategy may let who runs take a seat while others wait, but nobody
+// is passed over for longer than d. What else is served at once may then take as long.
+func PassesOver(d time.Duration) Trait { return func(n *nature) { n.passing = d } }
+
 // nature is what the promises depend on.
 type nature struct {
 	pool.Limits
-	refusal error // FailsWhenHeld
+	refusal error         // FailsWhenHeld
+	passing time.Duration // PassesOver
 }
 
 func natureOf(t *testing.T, s pool.Strategy, traits []Trait) nature {
@@ -112,6 +119,7 @@ type kit struct {
 	*testing.T
 	nature
 	newStrategy func() pool.Strategy
+	plain       bool // there is nothing to reset, so that pools take their fast path
 	start       time.Time
 
 	fake *Fake
@@ -127,7 +135,7 @@ const patience = 20 * time.Second
 func (k *kit) open() {
 	k.Helper()
 	k.fake = NewFake()
-	p, err := pool.New(k.fake, k.newStrategy(), pool.Options{})
+	p, err := pool.New(k.fake, k.newStrategy(), pool.Options{NoReset: k.plain})
 	if err != nil {
 		k.Fatalf("pool.New: %v", err)
 	}
@@ -145,6 +153,15 @@ func (k *kit) end() {
 	k.fake.Verify(k)
 	if s := k.pool.Stats(); s.Open+s.Opening+s.Waiting+s.Leases != 0 {
 		k.Errorf("after Shutdown: %v, want nothing in use, idle, opening, closing or waiting", s)
+	}
+}
+
+// settle waits until everyone has got what there is for them.
+func (k *kit) settle() {
+	synctest.Wait()
+	if k.passing > 0 {
+		time.Sleep(k.passing)
+		synctest.Wait()
 	}
 }
 

@@ -28,9 +28,9 @@ func StressStrategy(t *testing.T, d time.Duration, newStrategy func() pool.Strat
 	defer func() { t.Logf("%d pools", pools) }()
 	for start, i := time.Now(), 0; i < 10 || time.Since(start) < d; i++ {
 		pools++
-		tr := newTraffic(&kit{T: t, nature: nature, newStrategy: newStrategy, start: time.Now()})
+		tr := newTraffic(&kit{T: t, nature: nature, newStrategy: newStrategy, plain: i%2 == 1, start: time.Now()})
 		tr.detaching = i%8 < 4
-		if i%4 == 0 {
+		if i%8 < 2 {
 			tr.rounds(8, 200)
 			tr.finish()
 		} else {
