@@ -98,6 +98,11 @@ bench-versus-quick: OUT ?= bench-versus.json
 bench-versus-quick: ## the same in less than a minute, into OUT or bench-versus.json
 	@$(VERSUS) -quick $(VERSUSFLAGS)
 
+.PHONY: figure
+figure: ## docs/versus.svg and docs/versus.md, from bench/results/versus.json; measures nothing
+	@go run -C bench/versus . -draw '$(CURDIR)/bench/results/versus.json' \
+		-figure '$(CURDIR)/docs/versus.svg' -markdown '$(CURDIR)/docs/versus.md' >/dev/null
+
 .PHONY: fmt-check
 fmt-check: ## is everything formatted as gofmt does?
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); \

@@ -5,6 +5,7 @@
 //	make bench-versus                      # a few minutes, to the screen
 //	make bench-versus-quick OUT=out.json   # under a minute after the build
 //	make bench-versus VITESS=1 OUT=out.json VERSUSFLAGS='-markdown out.md'
+//	make figure                            # docs/versus.svg and .md from bench/results/versus.json
 //
 // # What an op is
 //
@@ -50,6 +51,10 @@
 // puddle read the clock, database/sql asks the connection how it is, pgxpool its age and state.
 // What the pool lends is sometimes reached by a detour, and that is in the op: Conn.Raw of
 // database/sql, a map of pgx, a method call of redigo.
+//
+// In the figure the bars of those three are hollow. Its scale is logarithmic: a bar twice as
+// long is a ratio squared, and it begins at Lido, since there is no zero. So a pool as fast as Lido
+// has none. A figure and tables can be drawn from an older file; -draw measures nothing.
 //
 // pgxpool is the real one over real connections, to a server in this process that knows the
 // beginning of the protocol; no message is sent in an op. smartconnpool of Vitess takes part only

@@ -24,11 +24,12 @@ func main() {
 // An order is what the command line asks for.
 type order struct {
 	pace
-	quick         bool
-	commit        string
-	out, markdown string
-	peers         []peer
-	works         []work
+	quick                 bool
+	commit                string
+	draw                  string // a file with results, instead of measuring
+	out, markdown, figure string
+	peers                 []peer
+	works                 []work
 }
 
 // newOrder reads the command line. What is wrong with it has been written to stderr.
@@ -40,7 +41,9 @@ func newOrder(args []string, stderr io.Writer) (order, error) {
 	f.SetOutput(stderr)
 	f.BoolVar(&o.quick, "quick", false, "short windows: under a minute instead of a few")
 	f.StringVar(&o.out, "out", "", "write the results as JSON to this `file`")
-	f.StringVar(&o.markdown, "markdown", "", "write a table of ratios to this `file`")
+	f.StringVar(&o.markdown, "markdown", "", "write tables of the results to this `file`")
+	f.StringVar(&o.figure, "figure", "", "draw the ratios, as SVG, to this `file`")
+	f.StringVar(&o.draw, "draw", "", "measure nothing: take the results from this `file`, which -out wrote")
 	f.StringVar(&pools, "pools", "", "measure only these: "+strings.Join(peerNames(), ","))
 	f.StringVar(&named, "works", "", "measure only these: "+strings.Join(workNames(), ","))
 	f.IntVar(&rounds, "rounds", 0, fmt.Sprintf("how often each is measured; 0 is %d, or %d if quick", full.rounds, quick.rounds))
@@ -62,7 +65,10 @@ func newOrder(args []string, stderr io.Writer) (order, error) {
 		if rounds < 0 {
 			return fmt.Errorf("versus: -rounds %d: want 0 or more", rounds)
 		}
-		for _, name := range []string{o.out, o.markdown} {
+		if name := measuring(f); o.draw != "" && name != "" {
+			return fmt.Errorf("versus: -%s is about measuring, and with -draw nothing is measured", name)
+		}
+		for _, name := range []string{o.out, o.markdown, o.figure} {
 			if _, err := os.Stat(filepath.Dir(name)); err != nil {
 				return fmt.Errorf("versus: %w", err) // not after minutes
 			}
@@ -78,6 +84,16 @@ func newOrder(args []string, stderr io.Writer) (order, error) {
 		fmt.Fprintln(stderr, err)
 	}
 	return o, err
+}
+
+// measuring is a flag that was given and says what to measure, or how.
+func measuring(f *flag.FlagSet) (name string) {
+	f.Visit(func(given *flag.Flag) {
+		if !slices.Contains([]string{"draw", "out", "markdown", "figure"}, given.Name) {
+			name = given.Name
+		}
+	})
+	return name
 }
 
 // choose picks those of all that a list names, in the order of all. An empty list names all.
@@ -111,34 +127,48 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return 2
 	}
-	jobs := plan(o.peers, o.works)
-	found, err := measureAll(ctx, jobs, o.pace, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "versus: interrupted, nothing is written")
-		return 130
+	r, code := o.results(ctx, stderr)
+	if code != 0 {
+		return code
 	}
-
-	r := report{newEnvironment(o.commit, o.quick), found.rows(jobs)}
 	printTables(stdout, r)
-	code := 0
 	if slices.ContainsFunc(r.Rows, func(x row) bool { return x.Pool == "lido" && x.Error != "" }) {
 		code = 1
 	}
-	if o.out != "" {
-		text, err := r.json()
+	for _, f := range []struct {
+		name string
+		text func() ([]byte, error)
+	}{{o.out, r.json}, {o.markdown, r.markdown}, {o.figure, r.figure}} {
+		if f.name == "" {
+			continue
+		}
+		text, err := f.text()
 		if err == nil {
-			err = writeFile(o.out, text)
+			err = writeFile(f.name, text)
 		}
 		if err != nil {
 			fmt.Fprintln(stderr, "versus:", err)
 			code = 1
 		}
 	}
-	if o.markdown != "" {
-		if err := writeFile(o.markdown, []byte(markdown(r))); err != nil {
-			fmt.Fprintln(stderr, "versus:", err)
-			code = 1
-		}
-	}
 	return code
+}
+
+// results are measured or read, as o says. The code is that of run, and not 0 if there are none.
+func (o order) results(ctx context.Context, stderr io.Writer) (report, int) {
+	if o.draw != "" {
+		r, err := readReport(o.draw)
+		if err != nil {
+			fmt.Fprintln(stderr, "versus:", err)
+			return report{}, 1
+		}
+		return r, 0
+	}
+	jobs := plan(o.peers, o.works)
+	found, err := measureAll(ctx, jobs, o.pace, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "versus: interrupted, nothing is written")
+		return report{}, 130
+	}
+	return report{newEnvironment(o.commit, o.quick), found.rows(jobs)}, 0
 }

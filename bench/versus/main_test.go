@@ -20,6 +20,8 @@ func TestAnUnknownNameIsAnsweredWithThoseThatExist(t *testing.T) {
 		{[]string{"-rounds", "-1"}, []string{"-rounds -1"}},
 		{[]string{"-nosuch"}, []string{"nosuch"}},
 		{[]string{"-out", "no/such/file"}, []string{"no/such"}},
+		{[]string{"-figure", "no/such/file"}, []string{"no/such"}},
+		{[]string{"-draw", "testdata/small.json", "-quick"}, []string{"-quick is about measuring"}},
 		{[]string{"single"}, []string{`unexpected argument "single"`}},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -64,7 +66,7 @@ func TestARunWritesWhatItPrints(t *testing.T) {
 			t.Errorf("does not print %q:\n%s", part, stdout.String())
 		}
 	}
-	if text := string(read(t, table)); !strings.HasPrefix(text, "| work | lido, ns/op | mutex |\n|---|---|---|\n| single |") {
+	if text := string(read(t, table)); !strings.Contains(text, "| pool | single | cancel |\n|---|---:|---:|\n| lido |") {
 		t.Errorf("table of ratios:\n%s", text)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 2 {

@@ -74,3 +74,12 @@ func peerNames() []string {
 func peerIndex(name string) int {
 	return slices.IndexFunc(peers, func(p peer) bool { return p.name == name })
 }
+
+// lacks is what makes a pool less than one; nothing, if it is unknown here: smartconnpool may
+// stand in a file and not be in this binary.
+func lacks(name string) string {
+	if i := peerIndex(name); i >= 0 {
+		return peers[i].lacks
+	}
+	return ""
+}

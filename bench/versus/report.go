@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +75,14 @@ func newEnvironment(commit string, quick bool) environment {
 	return e
 }
 
+func (e environment) String() string {
+	s := fmt.Sprintf("%s/%s, %s, %d cores, %s, commit %s, %s", e.GOOS, e.GOARCH, e.CPU, e.Cores, e.Go, e.Commit, e.Date.Format(time.DateOnly))
+	if e.Quick {
+		s += ", a quick run"
+	}
+	return s
+}
+
 // cpuModel is what Linux says about x86; elsewhere one has to know it.
 func cpuModel() string {
 	f, err := os.Open("/proc/cpuinfo")
@@ -88,9 +98,73 @@ func cpuModel() string {
 	return "unknown"
 }
 
+// readReport reads what json wrote.
+func readReport(name string) (report, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return report{}, err
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return report{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(r.Rows) == 0 {
+		return report{}, fmt.Errorf("%s: no rows: want what -out wrote", name)
+	}
+	return r, nil
+}
+
 func (r report) json() ([]byte, error) {
 	text, err := json.MarshalIndent(r, "", "\t")
 	return append(text, '\n'), err
+}
+
+func rowsOf(rows []row, work string) []row {
+	first := slices.IndexFunc(rows, func(x row) bool { return x.Work == work })
+	if first < 0 {
+		return nil
+	}
+	n := slices.IndexFunc(rows[first:], func(x row) bool { return x.Work != work })
+	if n < 0 {
+		return rows[first:]
+	}
+	return rows[first : first+n]
+}
+
+// verdict is how many times as long as Lido a pool takes, or that it failed.
+func (x row) verdict() string {
+	switch {
+	case x.Runs == 0:
+		return "failed"
+	case x.Error != "":
+		return times(x.RatioToLido) + " !" // see notes
+	}
+	return times(x.RatioToLido)
+}
+
+// notes say what one has to know about some of the pools.
+func (r report) notes() []string {
+	var all []string
+	for _, name := range r.pools() {
+		if less := lacks(name); less != "" {
+			all = append(all, name+": "+less)
+		}
+	}
+	if slices.ContainsFunc(r.Rows, func(x row) bool { return x.Runs > 0 && x.Error != "" }) {
+		all = append(all, "! failed in some rounds, measured in the others")
+	}
+	return all
+}
+
+// pools are those that stand in the report.
+func (r report) pools() []string {
+	var names []string
+	for _, x := range r.Rows {
+		if !slices.Contains(names, x.Pool) {
+			names = append(names, x.Pool)
+		}
+	}
+	return names
 }
 
 // writeFile writes the whole of a file or nothing: the name stands for the old content

@@ -6,13 +6,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 )
 
 // printTables writes a table for each work, the fastest pool first, those that failed in some round last.
 func printTables(w io.Writer, r report) {
-	fmt.Fprintf(w, "%s/%s, %s, %d cores, %s, commit %s, %s\n", r.Env.GOOS, r.Env.GOARCH, r.Env.CPU, r.Env.Cores,
-		r.Env.Go, r.Env.Commit, r.Env.Date.Format(time.DateTime))
+	fmt.Fprintln(w, r.Env)
 	for _, work := range works {
 		rows := slices.Clone(rowsOf(r.Rows, work.name))
 		if len(rows) == 0 {
@@ -25,9 +23,9 @@ func printTables(w io.Writer, r report) {
 		fmt.Fprintf(w, "  %-16s %10s %8s %10s %10s %10s %7s\n", "pool", "ns/op", "× lido", "allocs/op", "p99 wait", "max wait", "jain")
 		for _, x := range rows {
 			fmt.Fprintf(w, "  %-16s %10s %8s %10.2f %10s %10s %7s", x.Pool, orNone("%.1f", x.NsPerOp), times(x.RatioToLido), x.AllocsPerOp,
-				wait(x.P99WaitNs), wait(x.MaxWaitNs), orNone("%.3f", x.Jain))
-			if lacks := peers[peerIndex(x.Pool)].lacks; lacks != "" {
-				fmt.Fprintf(w, "  (%s)", lacks)
+				span(x.P99WaitNs), span(x.MaxWaitNs), orNone("%.3f", x.Jain))
+			if less := lacks(x.Pool); less != "" {
+				fmt.Fprintf(w, "  (%s)", less)
 			}
 			if x.Error != "" {
 				fmt.Fprintf(w, "  ERROR: %s", strings.ReplaceAll(x.Error, "\n", "; "))
@@ -37,57 +35,17 @@ func printTables(w io.Writer, r report) {
 	}
 }
 
-// markdown is one table of ratios: how many times as long as Lido each pool takes.
-func markdown(r report) string {
-	names := slices.DeleteFunc(peerNames(), func(name string) bool {
-		return name == "lido" || !slices.ContainsFunc(r.Rows, func(x row) bool { return x.Pool == name })
-	})
-	var b strings.Builder
-	fmt.Fprintf(&b, "| work | lido, ns/op | %s |\n", strings.Join(names, " | "))
-	fmt.Fprintf(&b, "|---|%s\n", strings.Repeat("---|", len(names)+1))
-	for _, work := range works {
-		rows := rowsOf(r.Rows, work.name)
-		if len(rows) == 0 {
-			continue
-		}
-		cell := func(pool string, text func(row) string) {
-			i := slices.IndexFunc(rows, func(x row) bool { return x.Pool == pool && x.Runs > 0 })
-			if i < 0 {
-				b.WriteString(" |")
-				return
-			}
-			fmt.Fprintf(&b, " %s |", text(rows[i]))
-		}
-		fmt.Fprintf(&b, "| %s |", work.name)
-		cell("lido", func(x row) string { return digits(x.NsPerOp) })
-		for _, name := range names {
-			cell(name, func(x row) string { return times(x.RatioToLido) })
-		}
-		b.WriteString("\n")
-	}
-	fmt.Fprintf(&b, "\nHow many times as long as Lido; medians of one run on %s, %d cores, %s, commit %s, %s.\n",
-		r.Env.CPU, r.Env.Cores, r.Env.Go, r.Env.Commit, r.Env.Date.Format(time.DateOnly))
-	return b.String()
-}
-
-func rowsOf(rows []row, work string) []row {
-	first := slices.IndexFunc(rows, func(x row) bool { return x.Work == work })
-	if first < 0 {
-		return nil
-	}
-	n := slices.IndexFunc(rows[first:], func(x row) bool { return x.Work != work })
-	if n < 0 {
-		return rows[first:]
-	}
-	return rows[first : first+n]
-}
-
-// times and digits show as much of a figure as it is worth.
+// times, digits and span show as much of a figure as it is worth.
 func times(ratio float64) string {
-	if ratio >= 10 {
-		return orNone("%.1f", ratio)
+	switch {
+	case ratio >= 9.95:
+		return orNone("%.0f×", ratio)
+	case ratio >= 1.995:
+		return orNone("%.1f×", ratio)
+	case ratio >= 0.095:
+		return orNone("%.2f×", ratio)
 	}
-	return orNone("%.2f", ratio)
+	return orNone("%.1g×", ratio)
 }
 
 func digits(ns float64) string {
@@ -97,16 +55,16 @@ func digits(ns float64) string {
 	return orNone("%.1f", ns)
 }
 
-func wait(ns float64) string {
-	d := time.Duration(ns)
+func span(ns float64) string {
 	switch {
-	case d == 0:
-		return "-"
-	case d < time.Millisecond:
-		return d.Round(10 * time.Nanosecond).String()
-	default:
-		return d.Round(10 * time.Microsecond).String()
+	case ns < 999.5:
+		return orNone("%.3g ns", ns)
+	case ns < 999.5e3:
+		return orNone("%.3g µs", ns/1e3)
+	case ns < 999.5e6:
+		return orNone("%.3g ms", ns/1e6)
 	}
+	return orNone("%.3g s", ns/1e9)
 }
 
 func orNone(format string, value float64) string {
