@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -40,7 +41,7 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 			if !p.closed.Load() {
 				return l, nil
 			}
-			_ = l.ReleaseClean()
+			p.undo(l)
 			return Lease[T]{}, p.refusal(ctx, ErrClosed, 0)
 		case failed:
 			return Lease[T]{}, why
@@ -238,16 +239,7 @@ func (h *hold[T]) lease() Lease[T] {
 
 // lend makes one lease of many of the resource of own. The caller holds mu.
 func (s *sharing[T]) lend(own *hold[T], g Grant) Lease[T] {
-	var h *hold[T]
-	if n := len(s.free); n > 0 {
-		h = s.free[n-1]
-		s.free = s.free[:n-1]
-	} else {
-		h = &hold[T]{rec: own.rec}
-		h.word.v.Store(uint64(idle))
-		s.holds = append(s.holds, h)
-	}
-	h.value, h.id, h.openedAt = own.value, own.id, own.openedAt
+	h := s.spare(own)
 	fit := own.fit.Load() &^ dirty
 	if own.rec.pool.limits.Sharing == Nested && (!g.Joined || s.alone) {
 		fit |= alone
@@ -255,8 +247,35 @@ func (s *sharing[T]) lend(own *hold[T], g Grant) Lease[T] {
 	}
 	h.fit.Store(fit)
 	e := h.extra()
-	e.of, e.grant = own, g
+	e.tenancy.Store(g.Tenancy)
+	e.joined.Store(g.Joined)
 	return h.lease()
+}
+
+// spare is a joint of own's that is leased to nobody. Those of earlier resources are dropped: a
+// holder who ends a lease on one goroutine and reads it on another must not see a later one.
+func (s *sharing[T]) spare(own *hold[T]) *hold[T] {
+	for n := len(s.free); n > 0; n = len(s.free) {
+		h := s.free[n-1]
+		s.free = s.free[:n-1]
+		if h.resource() == own {
+			return h
+		}
+		s.drop(h)
+	}
+	h := &hold[T]{rec: own.rec, value: own.value, id: own.id, openedAt: own.openedAt}
+	h.word.v.Store(uint64(idle))
+	h.extra().of = own
+	s.holds = append(s.holds, h)
+	return h
+}
+
+// drop forgets a joint, but for the number of its leases.
+func (s *sharing[T]) drop(h *hold[T]) {
+	s.ended += h.begun()
+	if i := slices.Index(s.holds, h); i >= 0 {
+		s.holds = slices.Delete(s.holds, i, i+1)
+	}
 }
 
 // join makes the lease of a grant to a seat that others hold too.

@@ -57,14 +57,18 @@ func (p *Pool[T]) detachShared(l Lease[T]) error {
 		s.mu.Unlock()
 		return l.misuse("Detach")
 	}
-	p.gatherLocked(s)
-	if len(s.holds)-len(s.free) > 1 || h.has(gone) {
+	if h.has(gone) {
+		s.mu.Unlock()
+		return ErrUnshareable
+	}
+	p.gatherLocked(s) // this holder is left
+	if len(s.holds)-len(s.free) > 1 {
 		s.mu.Unlock()
 		return ErrUnshareable
 	}
 	s.end(h, l.word)
 	h.resource().mark(gone) // whoever joins now finds it gone, and waits for the next
-	p.sharer.Drain(h.extra().grant)
+	p.sharer.Drain(h.grant())
 	s.mu.Unlock()
 	return nil
 }
@@ -102,7 +106,7 @@ func (d *Detached[T]) Close() error {
 	})
 	bound := p.opts.CloseTimeout
 	if bound != Inline && p.opts.ResetTimeout != Inline {
-		bound += p.opts.ResetTimeout
+		bound = plus(bound, p.opts.ResetTimeout)
 	}
 	if !done.within(context.Background(), bound) {
 		p.counts.overdue.Add(1)

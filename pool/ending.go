@@ -74,7 +74,7 @@ func (p *Pool[T]) shut() <-chan struct{} {
 		p.logStatus("pool closed")
 	})
 	p.takeBackDropped()
-	p.eachIdle(func(r *record[T]) { go p.sweep(r) })
+	p.eachIdle(func(f func()) { go f() })
 	return p.live.finish()
 }
 

@@ -19,12 +19,12 @@ func (p *Pool[T]) leave(h *hold[T], clean bool) {
 	last := false
 	voided := res.has(gone)
 	if !voided {
-		last = p.sharer.Leave(h.extra().grant)
+		last = p.sharer.Leave(h.grant())
 	}
 	if p.quickJoint {
-		if p.limits.Sharing == Nested && !h.extra().grant.Joined {
+		if p.limits.Sharing == Nested && !h.extra().joined.Load() {
 			s.alone = true
-			s.markAll(alone)
+			s.markAll(res, alone)
 		}
 		last = p.gatherLocked(s) || last
 	}

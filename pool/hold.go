@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,10 +40,12 @@ type extra[T any] struct {
 	idleAt time.Duration // when it was last returned, if Options.PingAfter wants to know
 	trail  trail         // where it was acquired, with Options.Stacks
 
-	// Of a joint: the hold of the resource itself, and what to leave.
-	of    *hold[T]
-	grant Grant
-	owner atomic.Uint64 // under Nested: whose it is; see joint.go
+	// Of a joint, which is never used for another resource either: the hold of the resource
+	// itself, and what changes from lease to lease.
+	of      *hold[T]
+	tenancy atomic.Uint32 // of the grant
+	joined  atomic.Bool   // it was not the first of its tenancy
+	owner   atomic.Uint64 // under Nested: whose it is; see joint.go
 
 	mu   sync.Mutex
 	once []func(context.Context, T) error // Lease.OnReturn
@@ -241,6 +242,12 @@ func (h *hold[T]) end(v uint64) bool {
 	return h.word.v.CompareAndSwap(v, with(v, ended))
 }
 
+// grant is what the holder of a joint leaves.
+func (h *hold[T]) grant() Grant {
+	e := h.extra()
+	return Grant{Seat: h.rec.seat, Tenancy: e.tenancy.Load(), Joined: e.joined.Load()}
+}
+
 // sharing is what there is to know of a shared seat besides its record.
 type sharing[T any] struct {
 	mu    sync.Mutex
@@ -255,9 +262,6 @@ func (s *sharing[T]) end(h *hold[T], v uint64) bool {
 	if !h.word.v.CompareAndSwap(v, with(v, ended)) {
 		return false
 	}
-	s.ended += h.begun()
-	if i := slices.Index(s.holds, h); i >= 0 {
-		s.holds = slices.Delete(s.holds, i, i+1)
-	}
+	s.drop(h)
 	return true
 }

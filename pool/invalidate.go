@@ -44,17 +44,19 @@ func (p *Pool[T]) Dispose() {
 		}
 	}
 	var closes sync.WaitGroup
-	p.eachIdle(func(r *record[T]) { closes.Go(func() { p.sweep(r) }) })
+	p.eachIdle(closes.Go)
 	closes.Wait()
 	p.logStatus("pool disposed")
 }
 
-// eachIdle calls f for every seat that looks idle now.
-func (p *Pool[T]) eachIdle(f func(r *record[T])) {
+// eachIdle has do close what rests in each seat that looks idle now, if it was disposed of.
+func (p *Pool[T]) eachIdle(do func(func())) {
 	p.seats.all(func(r *record[T]) bool {
-		p.gather(r)
-		if s := r.state(); s == idle || s == free {
-			f(r)
+		switch s := r.state(); {
+		case p.gather(r):
+			do(func() { p.turnIn(r, true) })
+		case s == idle || s == free:
+			do(func() { p.sweep(r) })
 		}
 		return true
 	})
@@ -67,8 +69,8 @@ func (p *Pool[T]) discard(h *hold[T], cause error) {
 		s.mu.Lock()
 		first := h.resource().mark(gone)
 		if first {
-			s.markAll(gone)
-			p.sharer.Drain(h.extra().grant)
+			s.markAll(h.resource(), gone)
+			p.sharer.Drain(h.grant())
 		}
 		s.mu.Unlock()
 		if !first {
@@ -86,11 +88,11 @@ func (p *Pool[T]) retire(h *hold[T], cause error) {
 	}
 	if s := h.rec.sharing(); s != nil {
 		s.mu.Lock()
-		s.markAll(retired)
+		s.markAll(res, retired)
 		s.mu.Unlock()
 	}
 	if p.limits.Sharing == Common {
-		p.sharer.Drain(h.extra().grant)
+		p.sharer.Drain(h.grant())
 	}
 	p.logInfo("soft invalidation", res, causeArgs(cause)...)
 	e := p.event(h.rec, res)
@@ -98,9 +100,11 @@ func (p *Pool[T]) retire(h *hold[T], cause error) {
 	p.tell(onSoftInvalidate, e)
 }
 
-// markAll marks the joints. The caller holds mu.
-func (s *sharing[T]) markAll(mark uint64) {
+// markAll marks the joints of a resource. The caller holds mu.
+func (s *sharing[T]) markAll(res *hold[T], mark uint64) {
 	for _, h := range s.holds {
-		h.mark(mark)
+		if h.resource() == res {
+			h.mark(mark)
+		}
 	}
 }

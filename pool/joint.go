@@ -105,18 +105,16 @@ func (p *Pool[T]) remember(ctx context.Context, h *hold[T]) {
 	}
 }
 
-// gather takes back the free joints of a seat, and turns it in if nobody holds it any more.
-func (p *Pool[T]) gather(r *record[T]) {
+// gather takes back the free joints of a seat, and reports whether nobody holds it any more: then
+// the caller has the seat.
+func (p *Pool[T]) gather(r *record[T]) (last bool) {
 	s := r.sharing()
 	if s == nil || !p.quickJoint {
-		return
+		return false
 	}
 	s.mu.Lock()
-	last := p.gatherLocked(s)
-	s.mu.Unlock()
-	if last {
-		p.turnIn(r, true)
-	}
+	defer s.mu.Unlock()
+	return p.gatherLocked(s)
 }
 
 // gatherLocked reports whether the last to leave was among the free joints. The caller holds
@@ -127,7 +125,7 @@ func (p *Pool[T]) gatherLocked(s *sharing[T]) (last bool) {
 			continue
 		}
 		s.free = append(s.free, h)
-		if !h.has(gone) && p.sharer.Leave(h.extra().grant) {
+		if !h.has(gone) && p.sharer.Leave(h.grant()) {
 			last = true
 		}
 	}

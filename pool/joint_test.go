@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -214,6 +215,39 @@ func disturb(t *testing.T, p *testPool, round int) {
 		_ = l.Release() // and once more below
 	case 3:
 		_ = l.Fail(pooltest.ErrAllDead)
+	case 4:
+		if d, err := l.Detach(); err == nil {
+			_ = d.Close()
+		}
+	case 5:
+		_ = l.Retire(nil)
 	}
 	_ = l.Release()
+}
+
+// Get of a lease that ends meanwhile gives its own resource or none.
+func TestGetIsNeverALaterResource(t *testing.T) {
+	p := open(t, pooltest.NewFake(), strategies.Static{}, pool.Options{})
+	for range 2000 {
+		l := acquire(t, p)
+		mine := l.Value()
+		var stop atomic.Bool
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for !stop.Load() {
+				if v, err := l.Get(); err != nil {
+					return
+				} else if v != mine {
+					t.Error("Get returned the resource of a later lease")
+					return
+				}
+			}
+		})
+		_ = l.Retire(nil)
+		release(t, l)
+		next := acquire(t, p)
+		stop.Store(true)
+		wg.Wait()
+		release(t, next)
+	}
 }

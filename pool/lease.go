@@ -211,7 +211,7 @@ func (l Lease[T]) OnReturn(f func(ctx context.Context, res T) error) error {
 	if s := h.rec.sharing(); s != nil { // so that none of its joints stays free
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.markAll(onReturn)
+		s.markAll(res, onReturn)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ var errOverdue = errors.New("pool: did not return in time")
 // acquirer who asked for it does not matter to it.
 func (p *Pool[T]) open(r *record[T]) {
 	w := &watch{}
-	w.timer = time.AfterFunc(p.opts.OpenTimeout+grace, func() {
+	w.timer = time.AfterFunc(plus(p.opts.OpenTimeout, grace), func() {
 		w.expire(func() {
 			p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", r.seat)
 			p.counts.overdue.Add(1)
@@ -92,7 +92,7 @@ func (w *watch) more(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.missed {
-		w.timer.Reset(d + grace)
+		w.timer.Reset(plus(d, grace))
 	}
 }
 

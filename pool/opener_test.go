@@ -273,3 +273,23 @@ func TestPanicInOpenIsAnErrorWithItsStack(t *testing.T) {
 		acquire(t, p)
 	})
 }
+
+func TestTimeoutsMayBeAsGoodAsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const never = 1<<63 - 1
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(time.Second))
+		p := open(t, f, one, pool.Options{OpenTimeout: never, ResetTimeout: never, CloseTimeout: never})
+		l, err := p.Acquire(after(t, time.Minute))
+		if err != nil {
+			t.Fatalf("Acquire with an open of 1 s and no bound to speak of: %v, want a lease", err)
+		}
+		d, err := l.Detach()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("Close of a detached resource: %v, want nil", err)
+		}
+	})
+}

@@ -78,6 +78,14 @@ func deadline(parent context.Context, d time.Duration) (context.Context, context
 	return context.WithTimeout(parent, d)
 }
 
+// plus adds two bounds, of which one may be as good as none.
+func plus(a, b time.Duration) time.Duration {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return 1<<63 - 1
+}
+
 // gate lets one at a time through, and nobody any more once what it guards is done. It is
 // a channel because its holder does I/O, and whoever waits for it must be seen to wait.
 type gate struct {

@@ -62,11 +62,18 @@ func (p *Pool[T]) retake(l Lease[T]) bool {
 	if epochOf(p.gate.Load()) == h.epoch() {
 		return true // it is the line that changed: this acquirer was here before
 	}
-	if h.word.v.CompareAndSwap(l.word, p.afterRelease(l.word)) {
-		h.keep(l.guard)
-		p.leave(h, true)
-	} // else Close has ended the lease
+	p.undo(l)
 	return false
+}
+
+// undo takes back a lease that nobody has seen, so that it does not count as one. It does not
+// wait: what is to be done to the seat is not the acquirer's business.
+func (p *Pool[T]) undo(l Lease[T]) {
+	h := l.hold
+	h.keep(l.guard)
+	if h.word.v.CompareAndSwap(l.word, p.afterRelease(l.word)-oneLease) {
+		go p.leave(h, true)
+	} // else Close has ended the lease
 }
 
 // near is how many seats are looked at in search of a free one. Arbitrary: about as many as

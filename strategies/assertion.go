@@ -64,11 +64,9 @@ type trace []uintptr
 // Acquire implements pool.Seating.
 func (a *asserting) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	mine := a.mark()
-	if m&pool.Again != 0 {
-		// This acquirer is the holder. Its seat comes back when the check has ended, and
-		// then does not touch the mark.
-		a.holder.Store(mine)
-	} else if !a.holder.CompareAndSwap(nil, mine) {
+	// Under Again this acquirer has been the holder, and its mark stands until its seat comes
+	// back from the check that hangs. Whoever has come by then is not disturbed.
+	if !a.holder.CompareAndSwap(nil, mine) && m&pool.Again == 0 {
 		e := &AlreadyAcquiredError{}
 		if h := a.holder.Load(); h != nil {
 			e.Stack = h.String()
@@ -77,7 +75,7 @@ func (a *asserting) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error
 	}
 	g, err := a.line.Acquire(ctx, m)
 	if err != nil {
-		a.holder.Store(nil)
+		a.holder.CompareAndSwap(mine, nil)
 	} else {
 		a.lent = mine
 	}
@@ -90,7 +88,7 @@ func (a *asserting) Replace(ctx context.Context, g pool.Grant, m pool.Mode) (poo
 	a.lent = nil // the opener has the seat now
 	g, err := a.line.Replace(ctx, g, m)
 	if err != nil {
-		a.holder.Store(nil)
+		a.holder.CompareAndSwap(mine, nil)
 	} else {
 		a.lent = mine
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // bell is the one timer of a line. It rings when the first in line has waited for as long as
-// it may, or when an open line is to close. Waiters come in order, so who is first is due
+// it may, when an open line is to close, and when an open that somebody relies on is to be
+// doubted. Waiters come in order, so who is first is due
 // first, and nobody else needs a timer. Those who replace stand in front, whenever they came;
 // they are few.
 type bell struct {
@@ -22,6 +23,9 @@ func (l *line) ring(now time.Duration) {
 	at := never
 	if l.passing.open {
 		at = l.passing.until
+	}
+	if l.adopts() {
+		at = min(at, l.opening.oldest().since+patience)
 	}
 	for w := l.waiting.head; w != nil && l.timeout > 0; w = w.next {
 		at = min(at, l.expiry(w))
@@ -69,6 +73,8 @@ func (l *line) rung() {
 	if l.passing.open && now >= l.passing.until {
 		l.closeLine(now)
 	}
+	l.doubt(now)
+	l.feed(now)
 	l.ring(now)
 	l.calm()
 }

@@ -26,8 +26,8 @@ import (
 //     is set to end it.
 //   - While more seats are open than are to be kept, the line attends: it counts the idle.
 //   - There are as many opens under way as waiters, or no seat is left to open in, so a
-//     failed open is followed by the next. An open whose waiter gave up serves the next
-//     one, unless it has taken so long that it may be hanging.
+//     failed open is followed by the next. An open whose waiter gave up or was served
+//     otherwise serves the next one, unless it has taken so long that it may be hanging.
 type line struct {
 	host    pool.Host
 	limits  pool.Limits
@@ -37,14 +37,15 @@ type line struct {
 	self    pool.SelfService // nil: every idle seat is listed
 	start   time.Time        // zero of the line's clock
 
-	mu      sync.Mutex
-	waiting waiters
-	idle    idle
-	opening opens
-	used    int         // seats that were ever used, from 0 up
-	empty   []pool.Seat // of those, the ones that are empty
-	handed  uint64      // seats that went from hand to hand
-	closed  bool
+	mu       sync.Mutex
+	waiting  waiters
+	idle     idle
+	opening  opens
+	used     int         // seats that were ever used, from 0 up
+	empty    []pool.Seat // of those, the ones that are empty
+	handed   uint64      // seats that went from hand to hand
+	arrivals uint64      // waiters that ever came
+	closed   bool
 
 	attending bool
 	owed      int // visits until it is worth while to stop attending
@@ -54,6 +55,9 @@ type line struct {
 	watch   watch
 	pace    pace
 }
+
+// looksAt is how many seats a pool looks at in self-service before it asks.
+const looksAt = 128
 
 // patience is how old an open may be that a newcomer relies on in place of one of its own.
 // Arbitrary: longer than a healthy open, also across continents.
@@ -89,6 +93,8 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	}
 	if l.passed(); !l.passing.open {
 		l.attend()
+	} else if l.used > looksAt {
+		l.closeLine(l.now()) // there may be free seats that the pool has not looked at
 	}
 	if l.idle.n > 0 {
 		s := l.idle.pop(l.fifo)
@@ -102,7 +108,8 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 		return pool.Grant{}, pool.ErrExhausted
 	}
 	w := l.waiting.newWaiter(ctx, 0)
-	w.ahead = l.waiting.n
+	l.arrivals++
+	w.number, w.ahead, w.saw = l.arrivals, l.waiting.n, l.passing.opened
 	l.waiting.pushBack(w)
 	if w.watched = l.watches(ctx); w.watched {
 		l.waiting.watched++
@@ -110,22 +117,19 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	if l.passing.allowed {
 		if l.passing.came++; l.waiting.n == 1 {
 			l.shut(l.now())
+			l.passing.fresh = true
 		}
 	}
-	adopted, timed := false, l.timeout > 0 || l.opening.n() > 0 || l.spare()
+	timed := l.timeout > 0 || l.opening.n() > 0 || l.spare()
 	if timed {
 		w.since = l.now()
-		l.ring(w.since)
 		l.doubt(w.since)
-		adopted = l.opening.n() >= l.waiting.n
 		l.feed(w.since)
+		l.ring(w.since)
 	}
 	l.mu.Unlock()
 	if !timed {
 		w.since = l.now() // nobody else looks at it, and the lock is short
-	}
-	if adopted && !w.served(patience, l.timeout) {
-		l.reconsider()
 	}
 	return l.wait(w)
 }
@@ -134,6 +138,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Grant, error) {
 	l.mu.Lock()
 	now := l.now()
+	l.arrivals++
 	l.open(g.Seat, now)
 	if l.closed {
 		l.mu.Unlock()
@@ -143,7 +148,7 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	// are all as unfit as the one it had.
 	l.attend()
 	w := l.waiting.newWaiter(ctx, g.Waited)
-	w.since, w.replaces = now, true
+	w.since, w.number, w.replaces, w.saw = now, l.arrivals, true, l.passing.opened
 	l.waiting.pushFront(w)
 	l.ring(now)
 	l.mu.Unlock()
@@ -325,6 +330,8 @@ func (l *line) attend() {
 func (l *line) calm() {
 	if l.waiting.n == 0 {
 		l.passing.open = false
+	} else if l.adopts() {
+		l.ring(l.now())
 	}
 	switch {
 	case !l.attending || l.self == nil || l.waiting.n > 0 || l.closed || l.overflowing():
@@ -378,6 +385,10 @@ func (l *line) serve(w *waiter, s pool.Seat) {
 // feed has seats opened until every waiter has an open that is meant for it.
 func (l *line) feed(now time.Duration) {
 	for l.waiting.n > l.opening.n() && l.spare() {
+		if l.passing.open && l.limits.Keep != pool.Unlimited && l.used-len(l.empty) >= l.limits.Keep {
+			l.closeLine(now) // more will be open than are to be kept: they must be counted
+			continue
+		}
 		var s pool.Seat
 		if n := len(l.empty); n > 0 {
 			s = l.empty[n-1]
@@ -391,25 +402,24 @@ func (l *line) feed(now time.Duration) {
 }
 
 func (l *line) open(s pool.Seat, now time.Duration) {
-	l.opening.add(s, now)
+	l.opening.add(s, now, l.arrivals)
 	l.host.Open(s)
 }
 
-// reconsider is for a waiter who has relied for long on an open whose own waiter gave up.
-func (l *line) reconsider() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	l.doubt(now)
-	l.feed(now)
-}
-
-// doubt gives up on opens that a waiter has to rely on because their own waiters have left,
-// if they are old.
+// doubt gives up on opens that are old and that a waiter has to rely on in place of its own:
+// who asked for it has left, or was served by another.
 func (l *line) doubt(now time.Duration) {
-	for l.opening.n() > 0 && l.opening.n() >= l.waiting.n && now-l.opening.oldest() >= patience {
+	for l.adopts() && now-l.opening.oldest().since >= patience {
 		l.opening.doubt()
 	}
+}
+
+// adopts reports whether the first in line relies on an open that began before it came,
+// although there is a seat for one of its own. Waiters come and opens begin in the same order,
+// so if the first does not, nobody does.
+func (l *line) adopts() bool {
+	first := l.waiting.head
+	return first != nil && l.opening.n() >= l.waiting.n && l.spare() && l.opening.oldest().after < first.number
 }
 
 // spare reports whether there is a seat to open in.

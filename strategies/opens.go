@@ -19,16 +19,17 @@ type opens struct {
 type attempt struct {
 	seat  pool.Seat
 	since time.Duration
+	after uint64 // how many had come to stand in line by then
 }
 
 // n is how many count.
 func (o *opens) n() int { return o.started.Len() }
 
-func (o *opens) add(s pool.Seat, now time.Duration) {
+func (o *opens) add(s pool.Seat, now time.Duration, after uint64) {
 	if o.bySeat == nil {
 		o.bySeat = make(map[pool.Seat]*list.Element)
 	}
-	o.bySeat[s] = o.started.PushBack(attempt{s, now})
+	o.bySeat[s] = o.started.PushBack(attempt{s, now, after})
 }
 
 // remove forgets the open of a seat, which has ended, and reports whether it counted.
@@ -43,13 +44,13 @@ func (o *opens) remove(s pool.Seat) bool {
 	return true
 }
 
-// oldest is when the oldest that counts began.
-func (o *opens) oldest() time.Duration { return o.started.Front().Value.(attempt).since }
+// oldest is the oldest that counts, of which there is one.
+func (o *opens) oldest() attempt { return o.started.Front().Value.(attempt) }
 
 // doubt makes the oldest doubtful.
 func (o *opens) doubt() {
 	e := o.started.Front()
-	o.bySeat[e.Value.(attempt).seat] = nil
+	o.bySeat[o.oldest().seat] = nil
 	o.started.Remove(e)
 	o.doubtful++
 }

@@ -31,11 +31,13 @@ type passing struct {
 	allowed bool // Bounded
 	open    bool
 	until   time.Duration // when it closes, on the line's clock
+	opened  uint64        // how often it was
 
 	// The present stretch of hand-offs.
 	began  time.Duration
 	handed int      // hand-offs in it
 	came   int      // and who came to stand in line meanwhile
+	fresh  bool     // it is the first of this line: those who came made the line
 	kept   int      // seats that have not been handed over in it
 	number uint32   // of the stretch
 	last   []uint32 // by seat: the stretch in which it was handed over last
@@ -62,18 +64,23 @@ func (l *line) handedOver(s pool.Seat) {
 		p.last[s] = p.number
 		p.kept--
 	}
+	if p.fresh {
+		p.fresh, p.came = false, 0
+	}
 	p.handed++
-	if p.handed < l.waiting.n/moments || p.kept > 0 && p.handed < 4*l.used || l.waiting.n == 0 {
+	if p.handed*moments < l.waiting.n || p.kept > 0 && p.handed < 4*l.used || l.waiting.n == 0 {
 		return
 	}
 	now := l.now()
 	slow := now-p.began > time.Duration(p.handed)*fast
-	leaving := p.came < p.handed/2 // then an open line would leave seats idle
-	if slow || leaving || l.overflowing() {
+	leaving := 2*p.came < p.handed // then an open line would leave seats idle
+	enough := p.opened-l.waiting.head.saw >= moments
+	if slow || leaving || enough || l.overflowing() {
 		l.shut(now)
 		return
 	}
 	p.open, p.until = true, now+moment
+	p.opened++
 	l.ring(now)
 	if l.self != nil {
 		l.stopAttending()

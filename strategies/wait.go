@@ -27,10 +27,12 @@ type waiter struct {
 	watched    bool // its ctx is watched by the line, or never ends
 	replaces   bool // it stands in front, whenever it came
 
-	err   error
-	ahead int           // how many stood in line before it
-	since time.Duration // on the seating's clock; w's own until it waits
-	prior time.Duration // what it had waited before
+	err    error
+	ahead  int           // how many stood in line before it
+	number uint64        // of those who ever came
+	saw    uint64        // how often the line had been open when it came
+	since  time.Duration // on the seating's clock; w's own until it waits
+	prior  time.Duration // what it had waited before
 
 	// Where seats are shared; set anew each time.
 	owner owner  // for whom
@@ -190,24 +192,5 @@ func (w *waiter) await(timeout time.Duration) (end error) {
 		return context.Cause(w.ctx)
 	case <-over:
 		return pool.ErrTimeout
-	}
-}
-
-// served waits for no more than d, and reports whether that settled the matter. If so, the wait
-// that follows ends at once.
-func (w *waiter) served(d, timeout time.Duration) bool {
-	if timeout > 0 && timeout <= d {
-		return true // it has a shorter wait than this
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-w.ready:
-		w.wake() // the wait is to find it
-		return true
-	case <-w.ctx.Done():
-		return true
-	case <-t.C:
-		return false
 	}
 }
