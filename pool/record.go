@@ -12,17 +12,18 @@ import (
 //	  ┌────────────┐     ┌──────────────────────────┐
 //	  ▼            │     ▼         plain            │
 //	empty ────► opening ─► idle ◄──────────► leased │
-//	  ▲            ▲       │ ▲│               ▲ │ │ │
-//	  │      unfit │       ▼ ││ not kept      │ │ │ │
-//	  │            └─ checking├───────────────┘ │ │ │
-//	  │                    │ ││         Release │ │ │
-//	  │             failed │ ││                 ▼ │ │
-//	  │                    ▼ │▼        returning ─┼─┘
+//	  ▲            ▲       │  │               ▲ │ │ │
+//	  │      unfit │       ▼  │ not kept      │ │ │ │
+//	  │            └─ checking ────────────────┘ │ │ │
+//	  │                    │  │         Release │ │ │
+//	  │             failed │  │                 ▼ │ │
+//	  │                    ▼  ▼        returning ─┼─┘
 //	  └───────────────── closing ◄────────┘       │
-//	                         │▲  Discard, Detach  │
-//	                         │└───────────────────┘
-//	                         ▼
-//	                        free ◄─► leased, checking    self-service
+//	                          ▲  Discard, Detach  │
+//	                          └───────────────────┘
+//
+//	idle ◄────► free ◄────► leased        self-service: from free by compare-and-swap,
+//	              └───────► checking      to whoever is first
 //
 // empty and idle seats are the seating's; opening ones the opener's; checking,
 // returning and closing ones the pool's; a leased one is the lease's holder's. A

@@ -35,7 +35,7 @@ type Stats struct {
 
 	Leases     int    // held now; more than InUse where holders share
 	Waiting    int    // acquirers in line
-	Generation uint64 // how many invalidations there were
+	Generation uint64 // how many invalidations and disposals there were
 
 	// Totals since the pool was made.
 	Acquired      uint64 // leases begun

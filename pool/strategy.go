@@ -129,9 +129,9 @@ type Host interface {
 type SelfService interface {
 	Host
 	// Suspend ends self-service and tells found of every seat that was free: they are the
-	// seating's again. From now on every Acquire and Release comes to the seating; a
-	// Release that was under way may come afterwards. It costs a look at every seat that
-	// was ever used.
+	// seating's again. From now on every Acquire and Release comes to the seating. A Release
+	// that was under way may come afterwards, and an Acquire that was under way may take the
+	// seat instead. It costs a look at every seat that was ever used.
 	Suspend(found func(Seat))
 	// Resume lets self-service go on.
 	Resume()

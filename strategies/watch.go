@@ -10,7 +10,9 @@ import (
 // ctx, by a select, which costs a third of a wait: it takes the lock of the ctx's channel twice,
 // and where many wait with one ctx they fight for it. So if waiters come again and again
 // with the same ctx, as workers do, the line watches that one for all of them, by one
-// context.AfterFunc, and they wait for their seat alone.
+// context.AfterFunc, and they wait for their seat alone. The ctx is kept until it ends, another
+// takes its place, or the line is closed; a ctx that is not of package context costs a
+// goroutine for as long.
 type watch struct {
 	done <-chan struct{} // of the ctx that is watched; nil: none is
 	stop func() bool
