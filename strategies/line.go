@@ -110,7 +110,9 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	w := l.waiting.newWaiter(ctx, 0)
 	l.arrivals++
 	w.number, w.ahead, w.saw = l.arrivals, l.waiting.n, l.passing.opened
-	l.waiting.pushBack(w)
+	if l.waiting.pushBack(w); l.waiting.n == 1 {
+		l.pace.formed(l.now)
+	}
 	if w.watched = l.watches(ctx); w.watched {
 		l.waiting.watched++
 	}
@@ -254,7 +256,7 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
 		l.handed++
 		l.handedOver(s)
-		yield := l.pace.handedOff(l.waiting.n)
+		yield := l.pace.handedOff(l.waiting.n, l.now)
 		l.calm()
 		l.mu.Unlock()
 		w.wake()

@@ -16,23 +16,27 @@ import (
 // or wait anyway. But there a convoy can form: who runs finds a line, stands behind it, and so
 // there is always a line, though there may be more seats than goroutines that can run. It
 // dissolves if releasers yield for as long as the line is, because then nobody joins it. Whether
-// it does can only be tried; each try that fails doubles the time to the next.
+// it does can only be tried. If the line is soon there again, it was no convoy, and each such try
+// doubles the time to the next.
 type pace struct {
 	rare atomic.Bool // hand-offs are; by what waiters found
 
 	// Guarded by the line's lock.
-	run   int // hand-offs since the line was empty, or since the last try
-	gap   int // how many of them make a try worth while
-	burst int // yields left in a try
+	run     int           // hand-offs since the line was empty, or since the last try
+	gap     int           // how many of them make a try worth while
+	burst   int           // yields left in a try
+	emptied time.Duration // when the line was empty last, if there was a try
 }
 
 const (
 	// A waiter that waited longer than this for each who stood before it has seen rare hand-offs.
-	// Measured: hand-offs as such take 0.5 µs; see docs/performance.md.
-	rareAfter = 3 * time.Microsecond
-	// leastGap and mostGap, in hand-offs: a convoy lasts 30 µs, and tries that fail cost 1 %.
+	// Hand-offs as such take 0.5 µs, and more on a busy machine; see docs/performance.md.
+	rareAfter = 10 * time.Microsecond
+	// leastGap and mostGap, in hand-offs: a convoy lasts 30 µs, and tries in vain cost little.
 	leastGap = 64
-	mostGap  = 64 << 7
+	mostGap  = 64 << 10
+	// A line that is there again after less than this was no convoy. Arbitrary.
+	soon = time.Millisecond
 )
 
 // saw is told by each waiter how long it has waited behind how many others.
@@ -42,12 +46,21 @@ func (p *pace) saw(waited time.Duration, ahead int) {
 	}
 }
 
-// handedOff is asked after each hand-off, with how many still wait, whether to yield. The
-// caller holds the line's lock.
-func (p *pace) handedOff(waiting int) (yield bool) {
+// formed is told when somebody begins a line. The caller holds the line's lock, as below.
+func (p *pace) formed(now func() time.Duration) {
+	if p.gap > leastGap && now()-p.emptied > soon {
+		p.gap = leastGap
+	}
+}
+
+// handedOff is asked after each hand-off, with how many still wait, whether to yield.
+func (p *pace) handedOff(waiting int, now func() time.Duration) (yield bool) {
 	switch {
 	case waiting == 0:
-		p.run, p.gap, p.burst = 0, leastGap, 0
+		p.run, p.burst = 0, 0
+		if p.gap > leastGap {
+			p.emptied = now()
+		}
 	case p.burst > 0:
 		p.burst--
 		return true

@@ -10,8 +10,8 @@ import (
 // short the use. So where seats change hands fast, the line opens for a moment: seats that
 // come back are idle or free, whoever runs takes them by the fast path, and nobody is woken.
 // When the moment is over, it closes and hands seats over in order again, to a twentieth of
-// the line at least and to no fewer than there are seats, so that whoever has had a seat
-// meanwhile gives it up. So who waits sees the line open twenty times at most, which is Passing
+// the line at least, and each seat once if that does not take long, so that whoever has had
+// one meanwhile gives it up. So who waits sees the line open twenty times at most, which is Passing
 // in all. Where seats change hands slowly, or few come back for another, it does not open,
 // since nothing is to be gained.
 //

@@ -28,7 +28,7 @@ type watch struct {
 // runtime wakes them faster than the line can.
 const persuaded = 16
 
-// watch reports whether w need not watch its own ctx. The caller holds mu, as for all
+// watches reports whether a waiter need not watch its own ctx. The caller holds mu, as for all
 // below.
 func (l *line) watches(ctx context.Context) bool {
 	done := ctx.Done()

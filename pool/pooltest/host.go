@@ -10,7 +10,8 @@ import (
 )
 
 // host is a pool without resources: what a seating asks to have opened stays open until the test
-// says what came of it. It follows each seat from hand to hand.
+// says what came of it. It follows each seat from hand to hand. What it lends itself is in
+// selfservice.go.
 type host struct {
 	t       testing.TB // nil: nothing is checked
 	seating pool.Seating
@@ -19,27 +20,41 @@ type host struct {
 	pending []pool.Seat
 	hands   map[pool.Seat]hand
 	wish    chan struct{} // of capacity 1: something was asked for
+	service service
 }
 
 // hand is who has a seat.
 type hand string
 
 const (
-	inSeating hand = "the seating" // the zero hand "" too: never seen before
+	inSeating hand = "the seating"
+	empty     hand = "the seating, empty" // the zero hand "" too: never seen before
 	inOpener  hand = "the opener"
 	inPool    hand = "the pool"
+	inReplace hand = "the seating, to be replaced"
+	nobody    hand = "nobody" // free, in self-service
 )
 
 func newHost() *host {
-	return &host{hands: make(map[pool.Seat]hand), wish: make(chan struct{}, 1)}
+	return &host{hands: make(map[pool.Seat]hand), wish: make(chan struct{}, 1), service: service{suspended: true}}
 }
 
-// seat starts a seating on a new host.
+// seat starts a seating on a new host, which offers self-service where a pool does.
 func (k *kit) seat() *host {
 	k.Helper()
 	h := newHost()
 	h.t = k.T
-	s, err := k.newStrategy().Start(h)
+	var face pool.Host = h
+	if k.plain && !k.shares() {
+		face = &selfService{host: h}
+	}
+	k.Cleanup(func() {
+		if k.Failed() {
+			_, offered := face.(pool.SelfService)
+			k.Logf("it happened on a host that offers self-service: %t", offered)
+		}
+	})
+	s, err := k.newStrategy().Start(face)
 	if err != nil {
 		k.Fatalf("Start: %v, want a seating", err)
 	}
@@ -56,8 +71,8 @@ func (h *host) Open(s pool.Seat) {
 		if limits.Seats != pool.Unlimited && int(s) >= limits.Seats {
 			h.t.Errorf("Host.Open(%d) with %d seats; seats are numbered from 0", s, limits.Seats)
 		}
-		if at := h.hands[s]; at != "" && at != inSeating {
-			h.t.Errorf("Host.Open(%d) while %s has the seat", s, at)
+		if at := h.hands[s]; at != "" && at != empty && at != inReplace {
+			h.t.Errorf("Host.Open(%d) while %q has the seat", s, at)
 		}
 	}
 	h.hands[s] = inOpener
@@ -78,8 +93,11 @@ func (h *host) move(s pool.Seat, from, to hand, doing string) {
 	h.hands[s] = to
 }
 
-// acquire is Seating.Acquire.
+// acquire lends a free seat, or one by Seating.Acquire.
 func (h *host) acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
+	if s, ok := h.serveOne(ctx); ok {
+		return pool.Grant{Seat: s}, nil
+	}
 	g, err := h.seating.Acquire(ctx, m)
 	if err == nil && !g.Joined {
 		h.move(g.Seat, inSeating, inPool, "Grant")
@@ -89,7 +107,7 @@ func (h *host) acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 
 // replace is Seating.Replace.
 func (h *host) replace(ctx context.Context, old pool.Grant) (pool.Grant, error) {
-	h.move(old.Seat, inPool, inSeating, "Replace")
+	h.move(old.Seat, inPool, inReplace, "Replace")
 	g, err := h.seating.Replace(ctx, old, pool.Wait)
 	if err == nil && !g.Joined {
 		h.move(g.Seat, inSeating, inPool, "Grant")
@@ -97,17 +115,53 @@ func (h *host) replace(ctx context.Context, old pool.Grant) (pool.Grant, error) 
 	return g, err
 }
 
-// release is Seating.Release by the pool.
+// release ends a lease: the seat stays free, or goes to the seating. It reports whether the
+// seat was taken.
 func (h *host) release(s pool.Seat, open bool) bool {
-	h.move(s, inPool, inSeating, "Release")
+	return open && h.leaveFree(s) || h.hand(s, open)
+}
+
+// hand is Seating.Release by the pool.
+func (h *host) hand(s pool.Seat, open bool) bool {
+	to := inSeating
+	if !open {
+		to = empty
+	}
+	h.move(s, inPool, to, "Release")
 	taken := h.seating.Release(s, open)
 	if !taken {
 		if !open {
 			h.t.Errorf("Release(%d, false) = false; an empty seat is always taken", s)
 		}
-		h.move(s, inSeating, inPool, "refused Release")
+		h.move(s, to, inPool, "refused Release")
 	}
 	return taken
+}
+
+// claim is Seating.Claim by the pool.
+func (h *host) claim(s pool.Seat) bool {
+	claimed := h.seating.Claim(s)
+	if claimed {
+		h.move(s, inSeating, inPool, "Claim")
+	}
+	return claimed
+}
+
+// astray asserts that every seat is the seating's or nobody's, and tells how many of them hold a
+// resource.
+func (h *host) astray() (open int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s, at := range h.hands {
+		switch at {
+		case empty:
+		case inSeating, nobody:
+			open++
+		default:
+			h.t.Errorf("at rest seat %d is with %q, want it with the seating or nobody", s, at)
+		}
+	}
+	return open
 }
 
 // opened answers the oldest wish for a resource, and reports whether there was one and the
@@ -117,11 +171,15 @@ func (h *host) opened(err error) (wished, taken bool) {
 	if !wished {
 		return false, false
 	}
-	h.move(s, inOpener, inSeating, "Opened")
+	to := inSeating
+	if err != nil {
+		to = empty
+	}
+	h.move(s, inOpener, to, "Opened")
 	taken = h.seating.Opened(s, err)
 	if !taken {
-		h.move(s, inSeating, inPool, "refused Opened")
-		h.release(s, false)
+		h.move(s, to, inPool, "refused Opened")
+		h.hand(s, false)
 	}
 	return true, taken
 }
@@ -165,8 +223,8 @@ func (h *host) serve(stop <-chan struct{}, fate func() error) {
 	for {
 		for h.wishes() > 0 {
 			if err := fate(); errors.Is(err, errLate) {
-				if s := h.overdue(err); !h.release(s, true) {
-					h.release(s, false)
+				if s := h.overdue(err); !h.hand(s, true) {
+					h.hand(s, false)
 				}
 			} else {
 				h.opened(err)

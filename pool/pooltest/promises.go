@@ -12,7 +12,7 @@ func seatingPromises() []promise {
 			run:         limitsMakeSense,
 		}, {
 			name:        "SeatsAreInOnePairOfHands",
-			explanation: "a seat is the seating's, the opener's or the pool's: it is not opened while held, nor granted while it is opened or held.",
+			explanation: "a seat is the seating's, nobody's, the opener's or the pool's: it is not opened while held, nor granted while it is opened, held or empty.",
 			run:         seatsAreInOnePairOfHands,
 		}, {
 			name:        "ClaimTakesOnlyIdleSeats",
@@ -30,6 +30,10 @@ func seatingPromises() []promise {
 			name:        "ClosedSeatingTakesNothing",
 			explanation: "after Close the seating takes no open resource: Opened and Release say so, and the pool closes it and returns the seat empty.",
 			run:         closedSeatingTakesNothing,
+		}, {
+			name:        "ClosedSeatingGivesUpWhatIsIdle",
+			explanation: "after Close nobody is lent what was idle, and the pool can claim all of it, to close it.",
+			run:         closedSeatingGivesUpWhatIsIdle,
 		}, {
 			name:        "JoiningNeedsReady",
 			explanation: "nobody joins a resource before its first holder has said Ready, when it has passed its checks; then others join at once.",

@@ -45,7 +45,10 @@ func seatsAreInOnePairOfHands(k *kit) {
 	})
 	for range 8 {
 		workers.Go(func() {
-			for range races / 4 {
+			for i := range races / 4 {
+				if i == races/5 {
+					h.askAlways()
+				}
 				k.handle(h)
 			}
 		})
@@ -56,6 +59,8 @@ func seatsAreInOnePairOfHands(k *kit) {
 	server.Wait()
 	if n := h.seating.Load(); n.Lent+n.Opening+n.Waiting != 0 {
 		k.Errorf("at rest Load is %+v, want nothing lent, opening or waiting", n)
+	} else if open := h.astray(); n.Idle != open {
+		k.Errorf("at rest Load is %+v with %d resources open, want as many idle", n, open)
 	}
 	h.seating.Close()
 }
@@ -64,6 +69,18 @@ func seatsAreInOnePairOfHands(k *kit) {
 func (k *kit) handle(h *host) {
 	if k.Failed() {
 		return // one report of a lost seat is enough
+	}
+	switch rand.IntN(16) {
+	case 0:
+		if s := pool.Seat(rand.IntN(k.many())); h.claim(s) { // as the pool does for its own care
+			if open := rand.IntN(4) > 0; !open || !h.hand(s, true) {
+				h.hand(s, false)
+			}
+		}
+	case 1:
+		if n := h.seating.Load(); n.Lent < 0 || n.Idle < 0 || n.Opening < 0 || n.Waiting < 0 {
+			k.Errorf("Load is %+v, want nothing below zero", n)
+		}
 	}
 	ctx, cancel := context.WithTimeout(k.stranger(), patience)
 	defer cancel()
@@ -99,11 +116,10 @@ func claimTakesOnlyIdleSeats(k *kit) {
 	h.ready(g)
 	h.leave(g)
 	idle := h.seating.Load().Idle == 1
-	if got := h.seating.Claim(g.Seat); got != idle {
+	if got := h.claim(g.Seat); got != idle {
 		k.Errorf("Claim(%d) = %t of a returned seat, Load.Idle == 1 is %t; want the same", g.Seat, got, idle)
 	}
 	if idle {
-		h.move(g.Seat, inSeating, inPool, "Claim")
 		if h.seating.Claim(g.Seat) {
 			k.Errorf("Claim(%d) = true for a seat that is claimed", g.Seat)
 		}
@@ -112,7 +128,7 @@ func claimTakesOnlyIdleSeats(k *kit) {
 		if a.done() && a.err == nil && a.grant.Seat == g.Seat {
 			k.Errorf("seat %d was granted while claimed", g.Seat)
 		}
-		h.release(g.Seat, true)
+		h.hand(g.Seat, true)
 		h.opened(nil)
 		synctest.Wait()
 		if !a.done() || a.err != nil {
@@ -156,7 +172,7 @@ func replaceKeepsItsPlace(k *kit) {
 	}
 	if next != nil {
 		h.opened(nil)
-		synctest.Wait()
+		k.settle()
 		if !next.done() || next.err != nil {
 			k.Errorf("after a failed Replace left its seat, the waiter has no grant (done: %t, %v)", next.done(), next.err)
 		}
@@ -204,8 +220,8 @@ func closedSeatingTakesNothing(k *kit) {
 		a = h.ask(k.stranger(), pool.Wait)
 		synctest.Wait()
 	}
-	h.seating.Close()
-	h.seating.Close()
+	h.close()
+	h.close()
 	if _, err := h.acquire(k.stranger(), pool.Wait); !errors.Is(err, pool.ErrClosed) && !k.refused(err) {
 		k.Errorf("Acquire after Close: %v, want ErrClosed", err)
 	}
@@ -229,6 +245,27 @@ func closedSeatingTakesNothing(k *kit) {
 	if n := h.seating.Load(); n.Lent+n.Idle+n.Opening+n.Waiting != 0 {
 		k.Errorf("after Close, with every seat returned, Load is %+v, want nothing", n)
 	}
+}
+
+func closedSeatingGivesUpWhatIsIdle(k *kit) {
+	h := k.seat()
+	g := k.granted(h, k.stranger())
+	h.ready(g)
+	h.leave(g)
+	idle := h.seating.Load().Idle
+	h.close()
+	if _, err := h.acquire(k.stranger(), pool.Wait); !errors.Is(err, pool.ErrClosed) && !k.refused(err) {
+		k.Errorf("Acquire after Close, with %d idle: %v, want ErrClosed", idle, err)
+	}
+	if got := h.claim(g.Seat); got != (idle == 1) {
+		k.Errorf("Claim(%d) after Close = %t with %d idle, want what is idle, and nothing else", g.Seat, got, idle)
+	} else if got {
+		h.hand(g.Seat, false)
+	}
+	if n := h.seating.Load(); n.Lent+n.Idle+n.Opening+n.Waiting != 0 {
+		k.Errorf("after Close, with every resource closed, Load is %+v, want nothing", n)
+	}
+	h.astray()
 }
 
 func joiningNeedsReady(k *kit) {

@@ -43,7 +43,7 @@ func firstComeFirstServed(k *kit) {
 		}
 	}
 	k.release(held[0]) // the one seat goes down the line
-	synctest.Wait()
+	k.settle()
 	if !slices.Equal(order, want) {
 		k.Errorf("waiters were served in the order\n%v, want\n%v", order, want)
 	}
