@@ -125,7 +125,7 @@ func (h *hold[T]) newGuard() *guard {
 	if e := h.more.Load(); e != nil && e.of != nil {
 		runtime.AddCleanup(g, droppedJoint[T], weak.Make(h))
 	} else {
-		runtime.AddCleanup(g, dropped[T], address[T]{p.self, h.rec.seat, uint32(h.id)})
+		runtime.AddCleanup(g, p.dropped, address[T]{p.self, h.rec.seat, uint32(h.id)})
 	}
 	return g
 }

@@ -58,7 +58,8 @@ type Pool[T any] struct {
 	shutting sync.Once
 
 	self    weak.Pointer[Pool[T]]
-	noGuard guard // for leases that are not watched
+	dropped func(address[T]) // the function; a generic one costs an allocation each time it is named
+	noGuard guard            // for leases that are not watched
 }
 
 // New makes a pool of the resources that b opens, lent as s says. It opens nothing
@@ -84,6 +85,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	}
 	p.do.reset = p.do.reset && !o.NoReset
 	p.self = weak.Make(p)
+	p.dropped = dropped[T]
 	p.hints = newHints[T]()
 	p.gate.Store(attended)
 	p.look = stateMask // never zero in the word of a lease

@@ -109,7 +109,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	}
 	w := l.waiting.newWaiter(ctx, 0)
 	l.arrivals++
-	w.number, w.ahead, w.saw = l.arrivals, l.waiting.n, l.passing.opened
+	w.number, w.ahead, w.saw = l.arrivals, uint32(l.waiting.n), l.passing.opened
 	if l.waiting.pushBack(w); l.waiting.n == 1 {
 		l.pace.formed(l.now)
 	}
@@ -176,7 +176,7 @@ func (l *line) wait(w *waiter) (pool.Grant, error) {
 		return l.refuse(w)
 	}
 	now := l.now()
-	l.pace.saw(now-w.since, w.ahead)
+	l.pace.saw(now-w.since, int(w.ahead))
 	return l.waiting.settle(w, now), nil
 }
 

@@ -31,7 +31,7 @@ type passing struct {
 	allowed bool // Bounded
 	open    bool
 	until   time.Duration // when it closes, on the line's clock
-	opened  uint64        // how often it was
+	opened  uint32        // how often it was
 
 	// The present stretch of hand-offs.
 	began  time.Duration

@@ -165,7 +165,11 @@ func (s *sharing) wait(w *waiter) (pool.Grant, error) {
 
 func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {
 	w := s.waiting.newWaiter(ctx, prior)
-	w.since, w.owner, w.chair = s.now(), owner{}, nil
+	w.since = s.now()
+	if w.claim == nil {
+		w.claim = new(claim)
+	}
+	*w.claim = claim{}
 	return w
 }
 

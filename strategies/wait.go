@@ -14,8 +14,8 @@ import (
 const NoWait time.Duration = -1
 
 // waiter is an acquirer in line. What it gets is decided under the lock of the seating,
-// so that hand-off and cancellation cannot both happen. With its channel it takes about
-// 250 bytes, and is used again.
+// so that hand-off and cancellation cannot both happen. It takes 128 bytes, its channel 112,
+// and both are used again.
 //
 // What whoever serves it touches stands first, in one cache line.
 type waiter struct {
@@ -23,19 +23,23 @@ type waiter struct {
 	ctx        context.Context
 	ready      chan struct{} // of capacity 1: whoever wakes never blocks
 	grant      pool.Grant
-	queued     bool
-	watched    bool // its ctx is watched by the line, or never ends
-	replaces   bool // it stands in front, whenever it came
 
 	err    error
-	ahead  int           // how many stood in line before it
 	number uint64        // of those who ever came
-	saw    uint64        // how often the line had been open when it came
 	since  time.Duration // on the seating's clock; w's own until it waits
 	prior  time.Duration // what it had waited before
+	*claim               // where seats are shared; else nil
+	ahead  uint32        // how many stood in line before it
+	saw    uint32        // how often the line had been open when it came
 
-	// Where seats are shared; set anew each time.
-	owner owner  // for whom
+	queued   bool
+	watched  bool // its ctx is watched by the line, or never ends
+	replaces bool // it stands in front, whenever it came
+}
+
+// claim is for whom a waiter waits.
+type claim struct {
+	owner owner
 	chair *chair // the one that owner has, if any
 }
 
