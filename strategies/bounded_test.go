@@ -84,7 +84,7 @@ func TestOpenLineServesItsFirstWhenTheMomentIsOver(t *testing.T) {
 		if waiting[0].done() {
 			r.Errorf("with the line open the first in it was served after %v, want %v: who runs comes first till then", waiting[0].at-opened, moment)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !waiting[0].done() || waiting[0].at-opened != moment {
 			r.Fatalf("with an idle seat, and nobody there who runs, the first in line was served: %t, after %v; want %v exactly",

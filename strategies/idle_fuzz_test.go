@@ -109,7 +109,7 @@ func FuzzOpensCountWhatIsReliedOn(f *testing.F) {
 		}
 		for s := (&script{bytes: bytes}); !s.over(); {
 			now++
-			n, first := counting()
+			_, first := counting()
 			switch s.next(3) {
 			case 0:
 				seat := pool.Seat(s.next(16))
@@ -135,7 +135,7 @@ func FuzzOpensCountWhatIsReliedOn(f *testing.F) {
 				strategies.OpensDoubt(&list)
 				slice[first].doubtful = true
 			}
-			n, first = counting()
+			n, first := counting()
 			if got, doubtful := strategies.OpensN(&list), strategies.OpensDoubtful(&list); got != n || doubtful != len(slice)-n {
 				t.Fatalf("of %+v %d count and %d are doubtful, want %d and %d", slice, got, doubtful, n, len(slice)-n)
 			}
