@@ -194,36 +194,6 @@ func BenchmarkOrder(b *testing.B) {
 	}
 }
 
-// BenchmarkNested: an acquire and a release by an owner that holds the resource already.
-func BenchmarkNested(b *testing.B) {
-	scoped, end := pool.WithScope(context.Background())
-	defer end()
-	for _, c := range []struct {
-		name string
-		s    pool.Strategy
-		ctx  context.Context
-	}{
-		{"static", strategies.Static{}, context.Background()},
-		{"singleton by goroutine", strategies.Singleton{Size: 1}, context.Background()},
-		{"singleton by scope", strategies.Singleton{Size: 1}, scoped},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			p := newLido(b, c.s).(lido)
-			outer, err := p.Acquire(c.ctx)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer outer.Release()
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := p.cycle(c.ctx); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkPrice: what an option adds to the cycle of BenchmarkCycle/queue.
 func BenchmarkPrice(b *testing.B) {
 	hook := func(context.Context, pool.Event[*resource]) error { return nil }
