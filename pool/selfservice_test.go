@@ -127,7 +127,7 @@ func rounds() int {
 	if testing.Short() || raceEnabled() {
 		return 5000
 	}
-	return 100000
+	return 50000
 }
 
 // manySeats are how many seats the races are run with: with many, a look at all of them takes long after the
@@ -233,11 +233,11 @@ func TestCloseAndAFastVerbAtTheSameMomentCloseTheResourceOnce(t *testing.T) {
 				var b *ownedBackend
 				var held pool.Lease[*owned]
 				var closed error
-				duel(rounds()/20, func() { // each with a pool
+				duel(rounds()/50, func() { // each with a pool
 					f := &flicker{seats: 2, lax: lax}
 					b = &ownedBackend{t: t}
 					var err error
-					p, err = pool.New(b.funcs(), f, pool.Options{Dropped: pool.IgnoreDropped, CloseTimeout: time.Second})
+					p, err = pool.New(b.funcs(), f, pool.Options{Dropped: pool.IgnoreDropped, CloseTimeout: 30 * time.Second})
 					if err != nil {
 						t.Fatal(err)
 					}
