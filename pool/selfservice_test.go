@@ -237,7 +237,7 @@ func TestCloseAndAFastVerbAtTheSameMomentCloseTheResourceOnce(t *testing.T) {
 					f := &flicker{seats: 2, lax: lax}
 					b = &ownedBackend{t: t}
 					var err error
-					p, err = pool.New(b.funcs(), f, pool.Options{Dropped: pool.IgnoreDropped, CloseTimeout: 30 * time.Second})
+					p, err = pool.New(b.funcs(), f, pool.Options{Dropped: pool.IgnoreDropped, CloseTimeout: 10 * time.Second})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -79,7 +79,8 @@ func (l *line) handedOver(s pool.Seat) {
 		l.shut(now)
 		return
 	}
-	p.open, p.until = true, now+moment
+	// Nobody's time may run out beside a seat that lies idle.
+	p.open, p.until = true, min(now+moment, l.expiry(l.waiting.head))
 	p.opened++
 	l.ring(now)
 	if l.self != nil {
