@@ -60,9 +60,9 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 		}
 		var err error
 		if v == away {
-			g, err = p.grant(ctx, m|Again)
+			g, err = p.grant(ctx, m|Again, p.hints.index())
 		} else if g.Joined {
-			g, err = p.grant(ctx, m)
+			g, err = p.grant(ctx, m, p.hints.index())
 		} else {
 			r.move(opening)
 			g, err = p.seating.Replace(ctx, g, m)

@@ -39,7 +39,7 @@ func (p *Pool[T]) sharesQuickly() bool {
 
 // joinQuickly takes a free joint. Of a Common strategy it comes here if the hint of Acquire
 // did not help.
-func (p *Pool[T]) joinQuickly(ctx context.Context, m Mode) (l Lease[T], ok bool) {
+func (p *Pool[T]) joinQuickly(ctx context.Context, m Mode, at uintptr) (l Lease[T], ok bool) {
 	if m&Unique != 0 || ctx.Err() != nil {
 		return l, false
 	}
@@ -59,7 +59,7 @@ func (p *Pool[T]) joinQuickly(ctx context.Context, m Mode) (l Lease[T], ok bool)
 	if h == nil {
 		return l, false
 	}
-	p.hints.here().Store(h)
+	p.hints.table[at].Store(h)
 	return p.joinAt(h, g)
 }
 
@@ -94,9 +94,9 @@ func (p *Pool[T]) joinAt(h *hold[T], g uint64) (l Lease[T], ok bool) {
 }
 
 // remember leaves a hint to the joint of a new lease, for its next holder.
-func (p *Pool[T]) remember(ctx context.Context, h *hold[T]) {
+func (p *Pool[T]) remember(ctx context.Context, h *hold[T], at uintptr) {
 	if p.limits.Sharing != Nested {
-		p.hints.here().Store(h)
+		p.hints.table[at].Store(h)
 	} else if h.has(alone) {
 		return
 	} else if me := p.owned.Owner(ctx); me != 0 {

@@ -129,8 +129,9 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
 	// The fast way; selfservice.go says why it is right.
+	at := p.hints.index()
 	if g := p.gate.Load(); g&attended == 0 && p.quickOut && ctx.Err() == nil {
-		if h := p.hints.here().Load(); h != nil && h.fit.Load() == g {
+		if h := p.hints.table[at].Load(); h != nil && h.fit.Load() == g {
 			w := h.word.v.Load()
 			if w&stateMask == uint64(free) && h.word.v.CompareAndSwap(w, w+freeToLeased) {
 				l := Lease[T]{hold: h, guard: h.guard, word: w + freeToLeased}
@@ -144,27 +145,29 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
 			}
 		}
 	}
-	return p.acquire(ctx, Wait)
+	return p.acquire(ctx, Wait, at)
 }
 
 // TryAcquire is Acquire that never stands in line for a seat which others hold: if there is
 // neither an idle resource nor a free seat to open one in, it fails at once with an error
 // that satisfies errors.Is for ErrExhausted.
-func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.acquire(ctx, NoWait) }
+func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
+	return p.acquire(ctx, NoWait, p.hints.index())
+}
 
 // AcquireUnique is Acquire of a resource that is shared with nobody, also where the
 // strategy shares one among the holders of a goroutine or scope.
 func (p *Pool[T]) AcquireUnique(ctx context.Context) (Lease[T], error) {
-	return p.acquire(ctx, Unique)
+	return p.acquire(ctx, Unique, p.hints.index())
 }
 
 // acquire is Acquire where there is no free seat at hand, or something has to be done to
-// lend one. Like all that stands on the stack of a goroutine that waits, its frame is small.
-func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
+// lend one; at is the caller's hint. Like all that stands on the stack of a goroutine that waits, its frame is small.
+func (p *Pool[T]) acquire(ctx context.Context, m Mode, at uintptr) (Lease[T], error) {
 	if !p.quickOut || p.sharer != nil {
-		return p.acquireChecked(ctx, m)
+		return p.acquireChecked(ctx, m, at)
 	}
-	g, err := p.grant(ctx, m)
+	g, err := p.grant(ctx, m, at)
 	if err != nil {
 		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
@@ -172,41 +175,42 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode) (Lease[T], error) {
 	// pool was closed, or Close sees the lease.
 	if h := p.seats.at(g.Seat).own.Load(); h.fit.Load() == epochOf(p.gate.Load()) {
 		if l := h.lease(); h.fit.Load() == epochOf(p.gate.Load()) || p.retake(l) {
+			p.hints.note(at, h, p.gate.Load())
 			return l, nil
 		}
-		return p.acquire(ctx, m)
+		return p.acquire(ctx, m, at)
 	}
 	return p.checkout(ctx, g, m, 0)
 }
 
 // acquireChecked is acquire for a pool that has something to look at or to share.
-func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode) (Lease[T], error) {
+func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode, at uintptr) (Lease[T], error) {
 	var start time.Duration
 	if p.quickJoint {
-		if l, ok := p.joinQuickly(ctx, m); ok {
+		if l, ok := p.joinQuickly(ctx, m, at); ok {
 			return l, nil
 		}
 	} else if p.opts.Ping {
 		start = p.now()
 	}
-	g, err := p.grant(ctx, m)
+	g, err := p.grant(ctx, m, at)
 	if err != nil {
 		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
 	l, err := p.checkout(ctx, g, m, start)
 	if err == nil && p.quickJoint {
-		p.remember(ctx, l.hold)
+		p.remember(ctx, l.hold, at)
 	}
 	return l, err
 }
 
 // grant gets a seat from self-service or the strategy.
-func (p *Pool[T]) grant(ctx context.Context, m Mode) (Grant, error) {
+func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) {
 	if ctx.Err() != nil {
 		return Grant{}, context.Cause(ctx)
 	}
 	if p.gate.Load()&attended == 0 && p.sharer == nil {
-		if h := p.find(checking); h != nil {
+		if h := p.find(checking, at); h != nil {
 			return Grant{Seat: h.rec.seat}, nil
 		}
 	}

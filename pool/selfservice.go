@@ -83,9 +83,9 @@ const near = 128
 // find looks for a free seat where the hint did not know one, takes it to state to, and
 // leaves a hint. It looks at no more than a few seats, lest it cost more than asking the
 // seating, which can know.
-func (p *Pool[T]) find(to state) *hold[T] {
-	at := p.hints.here()
-	if h := p.hints.other().Load(); h != nil && p.fits(h) {
+func (p *Pool[T]) find(to state, at uintptr) *hold[T] {
+	// Where to look when another goroutine uses the same hint: so the two keep apart.
+	if h := p.hints.table[at^1].Load(); h != nil && p.fits(h) {
 		if _, ok := h.word.claim(to); ok {
 			return h
 		}
@@ -94,7 +94,7 @@ func (p *Pool[T]) find(to state) *hold[T] {
 	for seat := range min(n, near) {
 		if h := p.seats.at(seat).own.Load(); h != nil && p.fits(h) {
 			if _, ok := h.word.claim(to); ok {
-				at.Store(h)
+				p.hints.table[at].Store(h)
 				return h
 			}
 		}
@@ -168,7 +168,8 @@ func (h host[T]) Free() (n int) {
 // hints remember where a goroutine found a seat last, so that it tends to get back the one
 // whose cache lines it has. They are looked up by a hash of where its stack lies, which is
 // the only thing that Go lets a goroutine know of itself for nothing. A hint may be wrong:
-// what it leads to is claimed like any other seat. It is written only after a search.
+// what it leads to is claimed like any other seat. It is written only after a search, or when
+// the seating lent a seat.
 //
 // Hints last until the next garbage collection, as what lies in a sync.Pool does. Then
 // everyone searches once more, from the lowest seat up: so what low load does not need collects
@@ -189,18 +190,22 @@ func newHints[T any]() hints[T] {
 	return hints[T]{make([]atomic.Pointer[hold[T]], 1<<n), uint8(64 - n)}
 }
 
-// here is the hint for the calling goroutine.
-func (t *hints[T]) here() *atomic.Pointer[hold[T]] { return &t.table[t.index()] }
+// note leaves a hint to a seat that the seating has lent. Where there is a line, seats go from
+// hand to hand, and only who has no hint notes one.
+func (t *hints[T]) note(at uintptr, h *hold[T], gate uint64) {
+	if old := t.table[at].Load(); old == nil || old != h && gate&attended == 0 {
+		t.table[at].Store(h)
+	}
+}
 
 // of is the hint for an owner that the seating has numbered.
 func (t *hints[T]) of(owner uint64) *atomic.Pointer[hold[T]] {
 	return &t.table[uintptr(owner*0x9e3779b97f4a7c15>>(t.shift&63))&uintptr(len(t.table)-1)]
 }
 
-// other is where to look when another goroutine uses the same hint: so the two keep apart.
-func (t *hints[T]) other() *atomic.Pointer[hold[T]] { return &t.table[t.index()^1] }
-
-// index hashes the address of a variable on the stack. Stacks are at least 2 KB long and
+// index is where the hint of the calling goroutine is. It is asked once for each Acquire, in its
+// own frame, or what was found farther down the stack might be noted elsewhere. It hashes the
+// address of a variable on the stack. Stacks are at least 2 KB long and
 // aligned to that; the multiplier is Knuth's, 2⁶⁴ divided by the golden ratio.
 func (t *hints[T]) index() uintptr {
 	var here byte

@@ -279,3 +279,45 @@ func TestAffineKeepsNoClosedResourceInMemory(t *testing.T) {
 		}
 	}
 }
+
+// atDepth calls f with so much more of the stack in use.
+//
+//go:noinline
+func atDepth(n int, f func()) {
+	var pad [16]byte
+	pad[0] = byte(n)
+	if n > 0 {
+		atDepth(n-1, f)
+	} else {
+		f()
+	}
+	_ = pad[0]
+}
+
+// A goroutine is told by where its stack lies, in blocks of 2 KB: what one call notes another must find, also where
+// a block ends between their frames.
+func TestAffinityHoldsWhereverTheStackIs(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	p := plain(t, strategies.Queue{Size: 2})
+	ctx := context.Background()
+	holdAll(t, p, 0)
+	atDepth(200, func() {}) // so that the stack is not moved later
+	lost := 0
+	const depths = 80
+	for n := range depths {
+		atDepth(n, func() {
+			a, _ := p.Acquire(ctx)
+			b, _ := p.Acquire(ctx) // by a search: so this is what is noted
+			_ = a.Release()
+			_ = b.Release()
+			c, _ := p.Acquire(ctx)
+			if c.Seat() != b.Seat() {
+				lost++
+			}
+			_ = c.Release()
+		})
+	}
+	if lost > 0 {
+		t.Errorf("at %d of %d depths of the stack a goroutine did not get back the seat it had last", lost, depths)
+	}
+}

@@ -60,6 +60,9 @@ func (l *line) rung() {
 		return
 	}
 	now := l.now()
+	if l.passing.open && now >= l.passing.until { // first, lest time run out beside an idle seat
+		l.closeLine(now)
+	}
 	for w := l.waiting.head; w != nil; {
 		next := w.next
 		late := l.expiry(w) <= now
@@ -69,9 +72,6 @@ func (l *line) rung() {
 			break
 		}
 		w = next
-	}
-	if l.passing.open && now >= l.passing.until {
-		l.closeLine(now)
 	}
 	l.doubt(now)
 	l.feed(now)

@@ -432,3 +432,33 @@ func TestBoundedKeepsNoMoreThanItsSizeAtRest(t *testing.T) {
 		})
 	}
 }
+
+// The line opens when the first in it has 20 µs left, less than a moment.
+func TestWaiterOfAnOpenLineDoesNotTimeOutBesideAnIdleSeat(t *testing.T) {
+	const timeout = time.Second
+	with(t, strategies.Queue{Size: 1, Timeout: timeout, Fairness: strategies.Bounded}, func(r *rig) {
+		held := r.get()
+		waiting := []*asker{r.ask(r.Context()), r.ask(r.Context()), r.ask(r.Context())}
+		time.Sleep(timeout - 20*time.Microsecond)
+		for waiting[0].done() == false {
+			fresh := r.ask(r.Context())
+			waiting = append(waiting, fresh)
+			r.end(held)
+			synctest.Wait()
+			if !waiting[0].done() {
+				break // the line is open, and the seat idle
+			}
+			held, waiting = waiting[0].lease, waiting[1:]
+		}
+		s := r.Stats()
+		<-waiting[0].answered
+		if errors.Is(waiting[0].err, pool.ErrTimeout) && s.Idle == 1 {
+			r.Errorf("with %v the first in line failed: %v; want the idle seat", s, waiting[0].err)
+		}
+		for _, a := range waiting {
+			if <-a.answered; a.err == nil {
+				r.end(a.lease)
+			}
+		}
+	})
+}

@@ -34,8 +34,9 @@ type Order string
 
 // The orders. The zero Order is Affine.
 const (
-	// Affine gives a goroutine the resource that it had last, if that is idle, else mostly the
-	// one in the lowest seat. It is the fastest by far (docs/performance.md), since it writes
+	// Affine gives a goroutine the resource that it had last, if that is idle, as far as where
+	// its stack lies can tell (Go moves a stack that grows), else mostly the one in the lowest
+	// seat. It is the fastest by far (docs/performance.md), since it writes
 	// nothing that goroutines share. What low load does not need falls idle: after each
 	// garbage collection everyone searches from the lowest seat up.
 	Affine Order = "affine"
