@@ -17,6 +17,9 @@ const (
 	// before now (the server restarted, say). All of that generation are replaced before
 	// their next use.
 	AllDead
+	// Full, of an open, says that the server has no room for one more. While a resource is open,
+	// nobody's Acquire fails for it: they wait for that. Of the use of a resource it is Sound.
+	Full
 )
 
 func (f Fault) String() string {
@@ -27,6 +30,8 @@ func (f Fault) String() string {
 		return "Dead"
 	case AllDead:
 		return "AllDead"
+	case Full:
+		return "Full"
 	}
 	return fmt.Sprintf("Fault(%d)", uint8(f))
 }
@@ -52,7 +57,7 @@ type Backend[T any] interface {
 	// Open returned without an error, whatever it answers.
 	Close(ctx context.Context, res T) error
 	// Classify says what an error from the use of a resource, or from Ping,
-	// means for it.
+	// means for it; and of an error from Open, whether it is Full.
 	Classify(err error) Fault
 }
 

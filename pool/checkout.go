@@ -241,7 +241,7 @@ func (h *hold[T]) lease() Lease[T] {
 func (s *sharing[T]) lend(own *hold[T], g Grant) Lease[T] {
 	h := s.spare(own)
 	fit := own.fit.Load() &^ dirty
-	if own.rec.pool.limits.Sharing == Nested && (!g.Joined || s.alone) {
+	if own.rec.pool.shares == Nested && (!g.Joined || s.alone) {
 		fit |= alone
 		s.alone = s.alone && g.Joined
 	}
@@ -292,7 +292,7 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 		s.mu.Unlock()
 		return l, stale, nil
 	}
-	if p.limits.Sharing == Common && p.outdated(res) != 0 {
+	if p.shares == Common && p.outdated(res) != 0 {
 		p.sharer.Drain(g)
 		last := p.sharer.Leave(g)
 		last = p.gatherLocked(s) || last
@@ -304,7 +304,7 @@ func (p *Pool[T]) join(ctx context.Context, r *record[T], g Grant) (l Lease[T], 
 	}
 	l = s.lend(res, g)
 	s.mu.Unlock()
-	if p.limits.Sharing == Nested || len(p.on[onCheckout]) == 0 {
+	if p.shares == Nested || len(p.on[onCheckout]) == 0 {
 		return l, fit, nil
 	}
 	returned := false

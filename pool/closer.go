@@ -13,9 +13,11 @@ func (p *Pool[T]) sendClose(r *record[T], h *hold[T], why Reason, cause error, c
 	p.counts.closed[why].Add(1)
 	p.logClose(h, why, cause)
 	if !p.do.close && len(p.on[onInvalidate]) == 0 && len(p.on[onClose]) == 0 && len(p.on[onCheckin]) == 0 {
+		p.census.remove(h.epoch())
 		return nil
 	}
 	return send("close", func() error {
+		defer p.census.remove(h.epoch())
 		if checkin {
 			defer func() { p.tell(onCheckin, p.event(r, nil)) }()
 		}
@@ -61,30 +63,46 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 		p.giveBackEmpty(r)
 	}
 	e := p.sendClose(r, h, why, cause, why == ReasonInvalid)
-	if e == nil || e.within(ctx, p.opts.CloseTimeout) {
+	switch {
+	case e == nil || e.within(ctx, p.opts.CloseTimeout):
 		empty()
-		return
+	case ctx.Err() != nil: // not overdue: whoever waited had no more time
+		e.then(empty)
+	case p.abandon(e, h):
+		empty()
+	default:
+		p.adopt(e, empty)
 	}
-	if ctx.Err() != nil { // not overdue: whoever waited had no more time
-		go func() {
-			<-e.done
-			empty()
-		}()
-		return
-	}
-	p.logError("close is overdue: its seat stays taken until it returns", h)
-	p.adopt(e, empty)
 }
 
-// adopt waits for a call that is overdue, and then goes on with its seat.
+// adopt has a call that is overdue go on with its seat when it returns at last.
 func (p *Pool[T]) adopt(e *errand, then func()) {
 	p.counts.overdue.Add(1)
 	p.counts.stuck.Add(1)
-	go func() {
-		<-e.done
+	e.then(func() {
 		p.counts.stuck.Add(-1)
 		then()
-	}()
+	})
+}
+
+// mostAbandoned is how many closes a pool leaves to themselves at once under FreeSeat. Arbitrary:
+// what a server can have more than the pool's limit says must be a small number.
+const mostAbandoned = 16
+
+// abandon leaves a close that is overdue to itself, if Options.HungClose allows it, and reports
+// whether its seat is free.
+func (p *Pool[T]) abandon(e *errand, h *hold[T]) bool {
+	if p.opts.HungClose == FreeSeat {
+		if p.counts.abandoned.Add(1) <= mostAbandoned {
+			p.counts.overdue.Add(1)
+			p.logError("close is overdue: it is abandoned, and its seat is free", h)
+			e.then(func() { p.counts.abandoned.Add(-1) })
+			return true
+		}
+		p.counts.abandoned.Add(-1)
+	}
+	p.logError("close is overdue: its seat stays taken until it returns", h)
+	return false
 }
 
 func (p *Pool[T]) giveBackEmpty(r *record[T]) {

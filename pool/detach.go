@@ -39,6 +39,7 @@ func (l Lease[T]) Detach() (*Detached[T], error) {
 	d := &Detached[T]{pool: p, res: res, info: res.extra().info.clone()}
 	r.move(closing)
 	r.clear()
+	p.census.remove(res.epoch())
 	p.counts.detached.Add(1)
 	p.logInfo("detached", res)
 	e := p.event(nil, res)

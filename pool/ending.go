@@ -70,6 +70,8 @@ func (p *Pool[T]) shut() <-chan struct{} {
 		p.closed.Store(true)
 		p.gate.Add(oneDisposal) // acquires and returns look at it
 		p.seating.Close()
+		p.turns.close()
+		p.upkeep.close()
 		p.end(ErrClosed)
 		p.logStatus("pool closed")
 	})

@@ -18,6 +18,11 @@ var (
 	ErrTimeout = errors.New("pool: acquire timed out")
 	// ErrExhausted: a TryAcquire found every seat taken.
 	ErrExhausted = errors.New("pool: every seat is taken")
+	// ErrSuspended: a TryAcquire found the pool suspended.
+	ErrSuspended = errors.New("pool: suspended")
+	// ErrOverloaded: the strategy turned an acquirer away instead of having it stand in a line
+	// that is full, or too long for it to be served in time.
+	ErrOverloaded = errors.New("pool: overloaded")
 	// ErrReleased: the lease is over; its resource may be somebody else's.
 	ErrReleased = errors.New("pool: lease is over")
 	// ErrInvalidated: the lease's resource was discarded by another holder that
@@ -75,6 +80,10 @@ func (e *AcquireError) Error() string {
 		return b.String()
 	case errors.Is(e.Err, ErrExhausted):
 		b.WriteString("every seat is taken")
+	case errors.Is(e.Err, ErrSuspended):
+		b.WriteString("suspended")
+	case errors.Is(e.Err, ErrOverloaded):
+		b.WriteString(strings.TrimPrefix(e.Err.Error(), "pool: "))
 	case errors.Is(e, context.Canceled):
 		fmt.Fprintf(&b, "acquire canceled after %v waiting", round(e.Waited))
 	default: // the strategy's own reason, to which the load has nothing to add
@@ -96,7 +105,7 @@ func (e *AcquireError) Error() string {
 
 // cause is the caller's own reason for ending ctx, when it gave one.
 func (e *AcquireError) cause() error {
-	if e.Err == ErrTimeout || e.Err == ErrExhausted || e.Err == context.Canceled || e.Err == context.DeadlineExceeded {
+	if e.Err == ErrTimeout || e.Err == ErrExhausted || e.Err == ErrSuspended || e.Err == context.Canceled || e.Err == context.DeadlineExceeded {
 		return nil
 	}
 	if e.Timeout() || errors.Is(e, context.Canceled) {
@@ -145,6 +154,9 @@ func describeLoad(l Limits, n Load) string {
 		fmt.Fprintf(&b, ", %d opening", n.Opening)
 	}
 	fmt.Fprintf(&b, ", %d waiting", n.Waiting)
+	if n.Paused {
+		b.WriteString(", suspended")
+	}
 	return b.String()
 }
 

@@ -188,22 +188,31 @@ func (s *flickerSeating) serve(a answer) {
 	s.waiting = s.waiting[1:]
 }
 
-func (s *flickerSeating) Opened(seat pool.Seat, err error) bool {
+func (s *flickerSeating) Begin(pool.Seat) bool { return true }
+
+func (s *flickerSeating) Stock(int) int { return 0 }
+
+func (s *flickerSeating) Pause(bool) {}
+
+func (s *flickerSeating) Opened(seat pool.Seat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening--
-	if err == nil {
-		return s.put(seat)
-	}
+	return s.put(seat)
+}
+
+func (s *flickerSeating) Failed(seat pool.Seat, err error, _ pool.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opening--
 	s.empty = append(s.empty, seat)
 	if len(s.waiting) > s.opening {
 		s.serve(answer{err: err})
 	}
 	s.feed()
-	return true
 }
 
-func (s *flickerSeating) Overdue(_ pool.Seat, err error) {
+func (s *flickerSeating) Overdue(_ pool.Seat, err error, _ pool.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening--

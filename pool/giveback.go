@@ -22,7 +22,7 @@ func (p *Pool[T]) leave(h *hold[T], clean bool) {
 		last = p.sharer.Leave(h.grant())
 	}
 	if p.quickJoint {
-		if p.limits.Sharing == Nested && !h.extra().joined.Load() {
+		if p.shares == Nested && !h.extra().joined.Load() {
 			s.alone = true
 			s.markAll(res, alone)
 		}
@@ -38,7 +38,7 @@ func (p *Pool[T]) leave(h *hold[T], clean bool) {
 	switch {
 	case last:
 		p.turnIn(r, res.fit.And(^dirty)&dirty == 0)
-	case !voided && p.limits.Sharing == Common:
+	case !voided && p.shares == Common:
 		p.tell(onCheckin, p.event(r, res))
 	}
 }

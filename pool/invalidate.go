@@ -91,7 +91,7 @@ func (p *Pool[T]) retire(h *hold[T], cause error) {
 		s.markAll(res, retired)
 		s.mu.Unlock()
 	}
-	if p.limits.Sharing == Common {
+	if p.shares == Common {
 		p.sharer.Drain(h.grant())
 	}
 	p.logInfo("soft invalidation", res, causeArgs(cause)...)

@@ -30,7 +30,7 @@ func (p *Pool[T]) sharesQuickly() bool {
 	if p.sharer == nil || !p.plainOut || !p.plainIn {
 		return false
 	}
-	if p.limits.Sharing == Nested {
+	if p.shares == Nested {
 		p.owned, _ = p.seating.(Owned)
 		return p.owned != nil
 	}
@@ -44,7 +44,7 @@ func (p *Pool[T]) joinQuickly(ctx context.Context, m Mode, at uintptr) (l Lease[
 		return l, false
 	}
 	g := p.gate.Load()
-	if p.limits.Sharing == Nested {
+	if p.shares == Nested {
 		me := p.owned.Owner(ctx)
 		h := p.hints.of(me).Load()
 		if me == 0 || h == nil || h.more.Load().owner.Load() != me {
@@ -95,7 +95,7 @@ func (p *Pool[T]) joinAt(h *hold[T], g uint64) (l Lease[T], ok bool) {
 
 // remember leaves a hint to the joint of a new lease, for its next holder.
 func (p *Pool[T]) remember(ctx context.Context, h *hold[T], at uintptr) {
-	if p.limits.Sharing != Nested {
+	if p.shares != Nested {
 		p.hints.table[at].Store(h)
 	} else if h.has(alone) {
 		return

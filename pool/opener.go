@@ -13,69 +13,139 @@ const grace = 100 * time.Millisecond
 
 var errOverdue = errors.New("pool: did not return in time")
 
+// Open implements Host. What is in the seat, if the seating was given it by Replace, is closed
+// first, or there would be more open than seats.
+func (h host[T]) Open(s Seat) {
+	p := h.Pool
+	r := p.seats.ensure(p, s)
+	old := r.own.Load()
+	if old == nil {
+		r.move(opening)
+		p.live.add()
+		p.turns.ask(&turn{seat: s, attempt: 1})
+		return
+	}
+	go p.closeOld(r, old)
+}
+
+// AtOnce implements Host.
+func (h host[T]) AtOnce() int { return h.turns.limit }
+
+// closeOld closes what is in a seat that is to be opened.
+func (p *Pool[T]) closeOld(r *record[T], old *hold[T]) {
+	open := func() {
+		r.clear()
+		p.turns.ask(&turn{seat: r.seat, attempt: 1})
+	}
+	why := old.extra()
+	e := p.sendClose(r, old, why.reason, why.cause, false)
+	if e == nil || e.within(context.Background(), p.opts.CloseTimeout) || p.abandon(e, old) {
+		open()
+		return
+	}
+	p.seating.Overdue(r.seat, p.openFailed(1, errOldOverdue), AnswerUnlessOpen)
+	p.adopt(e, func() {
+		r.clear()
+		p.giveBackEmpty(r)
+	})
+}
+
+var errOldOverdue = errors.New("pool: the resource to be replaced was not closed within Options.CloseTimeout")
+
 // open is the opener: it opens a resource for a seat that the seating gave it, and
 // hands the seat back. It runs on a goroutine of the pool's, so that the fate of the
 // acquirer who asked for it does not matter to it.
-func (p *Pool[T]) open(r *record[T]) {
+func (p *Pool[T]) open(o *turn) {
+	r := p.seats.at(o.seat)
+	r.move(empty) // the seating's, if it says so
+	if !p.closed.Load() && !p.seating.Begin(o.seat) {
+		p.turns.skip(o)
+		p.live.done()
+		return
+	}
+	r.move(opening)
 	w := &watch{}
 	w.timer = time.AfterFunc(plus(p.opts.OpenTimeout, grace), func() {
 		w.expire(func() {
 			p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", r.seat)
 			p.counts.overdue.Add(1)
 			p.counts.stuck.Add(1)
-			p.seating.Overdue(r.seat, p.openFailed(1, errOverdue))
+			failures := p.turns.end(o, false)
+			p.seating.Overdue(r.seat, p.openFailed(o.attempt, errOverdue), p.answer(errOverdue, failures))
+			p.news.spread()
 		})
 	})
-	if old := r.own.Load(); old != nil { // the seating was given it by Replace
-		// The old one must be closed before another is opened in its place, or
-		// there would be more open than seats.
-		if p.opts.CloseTimeout != Inline {
-			w.more(p.opts.CloseTimeout)
-		}
-		why := old.extra()
-		if e := p.sendClose(r, old, why.reason, why.cause, false); e != nil {
-			<-e.done
-		}
-		r.clear()
-	}
 	var res *hold[T]
 	err := ErrGoexit // unless Backend.Open comes back
-	defer func() { p.openDone(r, w, res, err) }()
-	res, err = p.openResource(r, w)
+	defer func() { p.openDone(r, o, w, res, err) }()
+	if p.closed.Load() {
+		err = ErrClosed
+		return
+	}
+	res, err = p.openOnce(r)
 }
 
 // openDone hands the seat back to the seating with what came of the open.
-func (p *Pool[T]) openDone(r *record[T], w *watch, res *hold[T], err error) {
+func (p *Pool[T]) openDone(r *record[T], o *turn, w *watch, res *hold[T], err error) {
 	inTime := w.end()
 	if !inTime {
 		p.counts.stuck.Add(-1)
 	}
+	defer p.news.spread()
 	if err != nil {
-		if err == ErrGoexit {
-			err = p.openFailed(1, err)
-		}
-		if r.before() {
-			p.tell(onCheckin, p.event(r, nil))
-		}
-		r.move(empty)
-		p.live.done()
-		if inTime {
-			p.seating.Opened(r.seat, err)
-		} else {
-			p.seating.Release(r.seat, false)
-		}
+		p.openLost(r, o, inTime, err)
 		return
 	}
+	p.lastOpen.Store(nil)
+	p.turns.end(o, true)
 	r.put(res)
 	r.move(idle)
 	switch {
 	case !inTime:
 		p.hand(r, res)
-	case !p.seating.Opened(r.seat, nil):
+	case !p.seating.Opened(r.seat):
 		p.vacate(context.Background(), r, ReasonUnwanted, nil)
 	case p.disposed(res):
 		p.sweep(r)
 	}
+	p.upkeep.opened()
+}
+
+// openLost is openDone after an open without a resource.
+func (p *Pool[T]) openLost(r *record[T], o *turn, inTime bool, err error) {
+	if err != ErrClosed {
+		err = p.openFailed(o.attempt, err)
+		if inTime && o.attempt < p.opts.OpenAttempts {
+			p.turns.again(o)
+			return
+		}
+	}
+	if r.before() {
+		p.tell(onCheckin, p.event(r, nil))
+	}
+	r.move(empty)
+	failures := p.turns.end(o, false)
+	if inTime {
+		p.seating.Failed(r.seat, err, p.answer(err, failures))
+	} else {
+		p.seating.Release(r.seat, false)
+	}
+	p.live.done()
+}
+
+// answer says to whom a failed open is the answer, the last of so many failures in a row.
+func (p *Pool[T]) answer(err error, failures int) Answer {
+	switch {
+	case p.closed.Load():
+		return AnswerAll
+	case p.opts.OnOpenFailure == KeepWaiting:
+		return AnswerNobody
+	case p.full(err):
+		return AnswerUnlessOpen
+	case failures > 1:
+		return AnswerAll
+	}
+	return AnswerOne // it may have been a single mishap, and the next one is soon
 }
 
 // watch decides whether an open has ended in time. Its lock is held while the seating
@@ -85,15 +155,6 @@ type watch struct {
 
 	mu            sync.Mutex
 	ended, missed bool
-}
-
-// more gives the open d from now on, for its next step.
-func (w *watch) more(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.missed {
-		w.timer.Reset(plus(d, grace))
-	}
 }
 
 func (w *watch) expire(tell func()) {
@@ -114,25 +175,6 @@ func (w *watch) end() bool {
 	return !w.missed
 }
 
-// openResource opens a resource, in as many attempts as the options allow.
-func (p *Pool[T]) openResource(r *record[T], w *watch) (*hold[T], error) {
-	for attempt := 1; ; attempt++ {
-		w.more(p.opts.OpenTimeout)
-		if p.closed.Load() {
-			return nil, ErrClosed
-		}
-		res, err := p.openOnce(r)
-		if err == nil {
-			p.lastOpen.Store(nil)
-			return res, nil
-		}
-		failure := p.openFailed(attempt, err)
-		if attempt == p.opts.OpenAttempts {
-			return nil, failure
-		}
-	}
-}
-
 func (p *Pool[T]) openFailed(attempt int, err error) error {
 	p.counts.openFailures.Add(1)
 	p.logDebug("open failed", nil, "attempt", attempt, "err", err)
@@ -149,13 +191,25 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 	res := &hold[T]{rec: r}
 	res.word.v.Store(uint64(opening))
 	res.fit.Store(epochOf(p.gate.Load()))
-	err := inline("Backend.Open", func() (err error) {
+	opened := false
+	p.census.add(res.epoch())
+	defer func() {
+		if !opened {
+			p.census.remove(res.epoch())
+		}
+	}()
+	ctx, err := p.beforeOpen(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	err = inline("Backend.Open", func() (err error) {
 		res.value, err = p.backend.Open(ctx)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	opened = true
 	res.id = p.nextID.Add(1)
 	res.openedAt = p.now()
 	if p.opts.PingAfter > 0 {
@@ -170,6 +224,27 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// beforeOpen runs the hooks before an open, each with the ctx of the one before.
+func (p *Pool[T]) beforeOpen(ctx context.Context, r *record[T]) (context.Context, error) {
+	for i := range p.hooks {
+		f := p.hooks[i].BeforeOpen
+		if f == nil {
+			continue
+		}
+		err := isolate("before_open hook", func() error {
+			next, err := f(ctx, p.event(r, nil))
+			if err == nil && next != nil {
+				ctx = next
+			}
+			return err
+		})
+		if err != nil {
+			return ctx, err
+		}
+	}
+	return ctx, nil
 }
 
 // connected runs the connect hooks.

@@ -246,7 +246,7 @@ func TestFailedOpenIsFollowedByTheNextWaitersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()
 		f.Next(pooltest.Open, pooltest.Slow(300*time.Millisecond, pooltest.Fail(errTest)))
-		p := open(t, f, one, pool.Options{})
+		p := open(t, f, one, pool.Options{Backoff: pool.NoBackoff})
 		a := start(t.Context(), p)
 		b := start(after(t, 3*time.Second), p)
 		is(t, "the waiter whose open failed", (<-a).err, errTest)

@@ -54,9 +54,9 @@ type Options struct {
 	// clean-up at Error. Nil, the default, logs nothing and costs nothing.
 	Logger *slog.Logger
 
-	// MaxAge is how long after its opening a resource is lent again; an older one is
-	// replaced at its next checkout. 0: no limit. A small value means many opens. Costs one
-	// clock read at each Acquire.
+	// MaxAge is how long after its opening a resource is lent again, less Jitter. An older one is
+	// closed by upkeep if it is idle, else replaced at its next checkout. 0: no limit. A small value means many
+	// opens. Costs one clock read at each Acquire.
 	MaxAge time.Duration
 
 	// Ping checks a resource before it is lent, once per checkout, but not one opened
@@ -73,8 +73,27 @@ type Options struct {
 	Attempts int
 
 	// OpenAttempts is how often Backend.Open is called for one resource before
-	// the open counts as failed. Default 1. The error is the last one.
+	// the open counts as failed, with the back-off in between. Default 1. The error is the last one.
 	OpenAttempts int
+
+	// OpensAtOnce is how many opens are under way at once. Who waits is served by what comes
+	// first, an open or a return, so few are needed, and a burst does not make the server set up
+	// connections that nobody needs when they are there. Raise it if opening is slow and use is long. Default 4, or
+	// Unlimited for a strategy that keeps nothing. An open that is overdue does not count.
+	OpensAtOnce int
+	// OpenInterval is the least time between the beginnings of two opens: 20 ms is at most 50
+	// a second. 0: none.
+	OpenInterval time.Duration
+	// Backoff is the longest pause after an open that failed; it doubles with each further failure in a
+	// row. The pause is drawn evenly between 0 and that ("full jitter"), so that a fleet
+	// does not come back in step. After it one open, the probe, goes ahead of the others. Default 20 ms.
+	// NoBackoff: open again at once.
+	Backoff time.Duration
+	// BackoffMax is the longest pause, however many opens have failed, and so the longest time
+	// until a backend that is back is found to be. Default 1 s, or Backoff if that is longer.
+	BackoffMax time.Duration
+	// OnOpenFailure says what a failed open means for those in line.
+	OnOpenFailure OpenFailure
 
 	// OpenTimeout bounds one call of Backend.Open and the connect hooks after it. Default
 	// 30 s. Inline is not allowed: opening is I/O.
@@ -88,6 +107,25 @@ type Options struct {
 	// Inline: see there.
 	CloseTimeout time.Duration
 
+	// HungClose says whether a close that is overdue keeps its seat.
+	HungClose HungClose
+
+	// MaxIdle is how long a resource may lie unused before upkeep closes it, down to MinIdle. It is
+	// closed no sooner, and an eighth later at most. 0: no limit. Costs nothing per
+	// Acquire: upkeep looks whether a resource has been used since it looked last.
+	MaxIdle time.Duration
+	// MinIdle is how many idle resources upkeep sees to, as far as the strategy has seats: it opens them when the
+	// pool is made, and again when they are lent or closed, looking four times a second while the pool is
+	// in use. 0: none.
+	MinIdle int
+	// KeepAlive is how often upkeep pings a resource that lies unused, one after the other. One
+	// that fails is closed. 0: never.
+	KeepAlive time.Duration
+	// Jitter is by how many per cent MaxAge, MaxIdle and KeepAlive are shorter at most: for each
+	// resource, and each of the three, a figure is drawn once, evenly, to the nanosecond. So what was opened
+	// together is not closed together. Default 10. NoJitter: the limits are exact.
+	Jitter int
+
 	// NoReset skips Backend.Reset when a resource is returned. Reset hooks
 	// still run.
 	NoReset bool
@@ -98,6 +136,78 @@ type Options struct {
 	// of dropped leases, of those still out at Shutdown, and of misuse. Costs about 1 µs
 	// per Acquire (BenchmarkPrice in bench).
 	Stacks bool
+}
+
+// OpenFailure is what a failed open means for those who wait.
+type OpenFailure uint8
+
+const (
+	// FailWaiting, the default: the waiter that relied on the open fails with its error. If the open
+	// before failed too, and no resource is open or being opened, all in line do: nobody waits for a
+	// backend that is down longer than until the next open, BackoffMax at most, has failed.
+	FailWaiting OpenFailure = iota
+	// KeepWaiting: they wait until a resource comes or their own time is over. The error then
+	// tells that of the last open.
+	KeepWaiting
+)
+
+func (f OpenFailure) String() string {
+	switch f {
+	case FailWaiting:
+		return "FailWaiting"
+	case KeepWaiting:
+		return "KeepWaiting"
+	}
+	return fmt.Sprintf("OpenFailure(%d)", uint8(f))
+}
+
+// HungClose says what becomes of the seat of a resource whose close does not return within
+// Options.CloseTimeout.
+type HungClose uint8
+
+const (
+	// KeepSeat, the default: the seat stays taken until the close returns, so that the server never has more
+	// connections than the pool's limit. Closes that hang for good eat up the pool.
+	KeepSeat HungClose = iota
+	// FreeSeat: the close is abandoned and its seat used again, so that the pool goes on. The server may
+	// have as many connections more as there are abandoned closes (Stats.Abandoned), 16 at most; the
+	// next one keeps its seat.
+	FreeSeat
+)
+
+func (h HungClose) String() string {
+	switch h {
+	case KeepSeat:
+		return "KeepSeat"
+	case FreeSeat:
+		return "FreeSeat"
+	}
+	return fmt.Sprintf("HungClose(%d)", uint8(h))
+}
+
+const (
+	// NoBackoff, given as Options.Backoff, opens again at once after a failure.
+	NoBackoff time.Duration = -1
+	// NoJitter, given as Options.Jitter, makes the limits exact.
+	NoJitter = -1
+)
+
+const (
+	defaultAtOnce     = 4 // arbitrary: one that hangs leaves three
+	defaultBackoff    = 20 * time.Millisecond
+	defaultBackoffMax = time.Second // go-redis's figure for how often it probes
+	defaultJitter     = 10          // go-redis's
+)
+
+// opensAtOnce is OpensAtOnce with its default, which depends on what is kept.
+func (o Options) opensAtOnce(l Limits) int {
+	switch {
+	case o.OpensAtOnce != 0:
+		return o.OpensAtOnce
+	case l.Keep == 0:
+		return Unlimited
+	}
+	return defaultAtOnce
 }
 
 const (
@@ -120,6 +230,9 @@ func (o Options) withDefaults() (Options, error) {
 		inline bool
 	}{
 		{"MaxAge", &o.MaxAge, 0, "no limit", false},
+		{"MaxIdle", &o.MaxIdle, 0, "no limit", false},
+		{"KeepAlive", &o.KeepAlive, 0, "never", false},
+		{"OpenInterval", &o.OpenInterval, 0, "none", false},
 		{"PingAfter", &o.PingAfter, 0, "every checkout", false},
 		{"OpenTimeout", &o.OpenTimeout, defaultOpenTimeout, "the default", false},
 		{"PingTimeout", &o.PingTimeout, defaultCareTimeout, "the default", true},
@@ -152,6 +265,33 @@ func (o Options) withDefaults() (Options, error) {
 		if *n.value < 0 {
 			return o, &OptionError{Field: n.name, Value: *n.value, Remedy: "give 1 or more, or 0 for the default"}
 		}
+	}
+	switch {
+	case o.Backoff == 0:
+		o.Backoff = defaultBackoff
+	case o.Backoff < 0 && o.Backoff != NoBackoff:
+		return o, &OptionError{Field: "Backoff", Value: o.Backoff, Remedy: "give a positive duration, or 0 for the default, or pool.NoBackoff"}
+	}
+	switch {
+	case o.BackoffMax == 0:
+		o.BackoffMax = max(defaultBackoffMax, o.Backoff)
+	case o.BackoffMax < o.Backoff:
+		return o, &OptionError{Field: "BackoffMax", Value: o.BackoffMax, Remedy: fmt.Sprintf("give at least Backoff, %v, or 0 for the default", o.Backoff)}
+	}
+	switch {
+	case o.OpensAtOnce < 0 && o.OpensAtOnce != Unlimited:
+		return o, &OptionError{Field: "OpensAtOnce", Value: o.OpensAtOnce, Remedy: "give 1 or more, or 0 for the default, or pool.Unlimited"}
+	case o.MinIdle < 0:
+		return o, &OptionError{Field: "MinIdle", Value: o.MinIdle, Remedy: "give 1 or more, or 0 for none"}
+	case o.Jitter > 100 || o.Jitter < 0 && o.Jitter != NoJitter:
+		return o, &OptionError{Field: "Jitter", Value: o.Jitter, Remedy: "give 1 to 100 per cent, or 0 for the default, or pool.NoJitter"}
+	case o.OnOpenFailure > KeepWaiting:
+		return o, &OptionError{Field: "OnOpenFailure", Value: o.OnOpenFailure, Remedy: "give FailWaiting or KeepWaiting"}
+	case o.HungClose > FreeSeat:
+		return o, &OptionError{Field: "HungClose", Value: o.HungClose, Remedy: "give KeepSeat or FreeSeat"}
+	}
+	if o.Jitter == 0 {
+		o.Jitter = defaultJitter
 	}
 	if o.Dropped > IgnoreDropped {
 		return o, &OptionError{Field: "Dropped", Value: o.Dropped,

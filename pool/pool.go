@@ -14,14 +14,15 @@ import (
 // It must be ended with Shutdown or Close.
 type Pool[T any] struct {
 	backend  Backend[T]
-	strategy Strategy
+	strategy atomic.Pointer[Strategy]
 	opts     Options
 	hooks    []Hooks[T]
 
 	seating Seating
 	sharer  Sharer // nil if the strategy is exclusive
 	owned   Owned  // nil if the strategy is not Nested, or cannot tell
-	limits  Limits
+	limits  atomic.Pointer[Limits]
+	shares  Sharing // of the limits; it never changes
 	do      chores
 	on      listeners[T]
 	log     *slog.Logger // nil: no log
@@ -40,9 +41,13 @@ type Pool[T any] struct {
 	// look is, of the word of a lease, what is zero when its Release must not go the fast way.
 	look uint64
 
-	seats seats[T]
-	lost  lostHolds[T]
-	live  tally // seats that are not empty
+	seats  seats[T]
+	lost   lostHolds[T]
+	live   tally // seats that are not empty, and passes of upkeep
+	turns  *turns
+	census census
+	news   news
+	upkeep upkeep[T]
 
 	nextID atomic.Uint64
 	counts counts
@@ -80,9 +85,10 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 		return nil, err
 	}
 	p := &Pool[T]{
-		backend: b, strategy: s, opts: o, hooks: hooks,
+		backend: b, opts: o, hooks: hooks,
 		do: choresOf(b), on: newListeners(hooks), log: o.Logger, start: time.Now(),
 	}
+	p.strategy.Store(&s)
 	p.do.reset = p.do.reset && !o.NoReset
 	p.self = weak.Make(p)
 	p.dropped = dropped[T]
@@ -98,12 +104,15 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	if p.seating, err = s.Start(host[T]{p}); err != nil {
 		return nil, err
 	}
-	p.limits = p.seating.Limits()
-	if p.limits.Sharing != Exclusive {
+	limits := p.seating.Limits()
+	p.limits.Store(&limits)
+	p.shares = limits.Sharing
+	p.turns = newTurns(o, o.opensAtOnce(limits), func(o *turn) { go p.open(o) }, p.now)
+	if p.shares != Exclusive {
 		p.sharer = p.seating.(Sharer)
 	}
 	if c, ok := b.(LimitChecker); ok {
-		if err := c.CheckLimits(s.Kind(), p.limits); err != nil {
+		if err := c.CheckLimits(s.Kind(), limits); err != nil {
 			return nil, err
 		}
 	}
@@ -112,11 +121,12 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	if p.quickJoint = p.sharesQuickly(); p.quickJoint {
 		p.gate.Store(0)
 	}
-	p.quickOut = p.plainOut && (p.sharer == nil || p.quickJoint && p.limits.Sharing == Common)
+	p.quickOut = p.plainOut && (p.sharer == nil || p.quickJoint && p.shares == Common)
 	if !p.plainIn || p.sharer != nil && !p.quickJoint {
 		p.look = 0
 	}
 	p.forgetAtCollection()
+	p.upkeep.init(p)
 	return p, nil
 }
 
@@ -224,7 +234,7 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) 
 //
 //go:noinline
 func (p *Pool[T]) refusal(ctx context.Context, err error, waited time.Duration) error {
-	e := &AcquireError{Pool: p.opts.Name, Err: err, Waited: waited, Limits: p.limits, Stuck: int(p.counts.stuck.Load())}
+	e := &AcquireError{Pool: p.opts.Name, Err: err, Waited: waited, Limits: *p.limits.Load(), Stuck: int(p.counts.stuck.Load())}
 	e.Load = p.seating.Load()
 	e.standFor(ctx)
 	if open := p.lastOpen.Load(); open != nil && !errors.Is(e.Err, open) {
@@ -284,23 +294,33 @@ func (p *Pool[T]) classify(err error) (f Fault) {
 	if isolate("Backend.Classify", func() error { f = p.backend.Classify(err); return nil }) != nil {
 		return Dead // who cannot say what an error means has something unknown in hand
 	}
+	if f == Full {
+		return Sound
+	}
 	return f
+}
+
+// full asks the backend whether an open failed for want of room.
+func (p *Pool[T]) full(err error) bool {
+	f := Sound
+	return p.do.classify &&
+		isolate("Backend.Classify", func() error { f = p.backend.Classify(err); return nil }) == nil && f == Full
 }
 
 // Name is Options.Name.
 func (p *Pool[T]) Name() string { return p.opts.Name }
 
 // Limits are the numbers that the strategy keeps to.
-func (p *Pool[T]) Limits() Limits { return p.limits }
+func (p *Pool[T]) Limits() Limits { return *p.limits.Load() }
 
-// Strategy is what New was given.
-func (p *Pool[T]) Strategy() Strategy { return p.strategy }
+// Strategy is what New was given, or the last Resize.
+func (p *Pool[T]) Strategy() Strategy { return *p.strategy.Load() }
 
 // Recreate makes a new pool with the backend, strategy, options and hooks of this one. It
 // opens nothing and leaves this pool as it is.
 func (p *Pool[T]) Recreate() (*Pool[T], error) {
 	p.logInfo("pool recreating", nil)
-	return New(p.backend, p.strategy, p.opts, p.hooks...)
+	return New(p.backend, p.Strategy(), p.opts, p.hooks...)
 }
 
 // String is one line on what the pool is and does.
@@ -311,17 +331,6 @@ func (p *Pool[T]) now() time.Duration { return time.Since(p.start) }
 
 // host is the pool's face to its seating.
 type host[T any] struct{ *Pool[T] }
-
-// Open implements Host.
-func (h host[T]) Open(s Seat) {
-	p := h.Pool
-	r := p.seats.ensure(p, s)
-	if r.state() == empty {
-		r.move(opening)
-		p.live.add()
-	}
-	go p.open(r)
-}
 
 // event describes a resource to the hooks.
 func (p *Pool[T]) event(r *record[T], h *hold[T]) Event[T] {

@@ -11,6 +11,10 @@ import (
 type errand struct {
 	done chan struct{}
 	err  error // valid when done is closed
+
+	mu    sync.Mutex
+	ended bool
+	after func()
 }
 
 // send starts f. op names it in the error if it panics.
@@ -18,11 +22,35 @@ func send(op string, f func() error) *errand {
 	e := &errand{done: make(chan struct{})}
 	go func() {
 		e.err = ErrGoexit // unless f comes back
-		defer close(e.done)
+		defer e.end()
 		defer recoverInto(&e.err, op)
 		e.err = f()
 	}()
 	return e
+}
+
+func (e *errand) end() {
+	close(e.done)
+	e.mu.Lock()
+	e.ended = true
+	f := e.after
+	e.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// then has the errand's own goroutine go on with f, so that none has to wait for it.
+func (e *errand) then(f func()) {
+	e.mu.Lock()
+	ended := e.ended
+	if !ended {
+		e.after = f
+	}
+	e.mu.Unlock()
+	if ended {
+		f()
+	}
 }
 
 // isolate runs f to its end, and turns a panic or Goexit into an error.
@@ -168,4 +196,29 @@ func (t *tally) left() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.n
+}
+
+// news tells whoever listens that an open has ended, well or not.
+type news struct {
+	mu   sync.Mutex
+	next chan struct{} // nil: nobody listens
+}
+
+// listen returns a channel that is closed at the next news.
+func (n *news) listen() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next == nil {
+		n.next = make(chan struct{})
+	}
+	return n.next
+}
+
+func (n *news) spread() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.next != nil {
+		close(n.next)
+		n.next = nil
+	}
 }

@@ -101,7 +101,7 @@ func TestWaiterIsServedWhenAnotherOnesOpenFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()
 		f.Next(pooltest.Open, pooltest.Slow(300*time.Millisecond, pooltest.Fail(errTest)))
-		p := open(t, f, strategies.Queue{Size: 1, Timeout: 3 * time.Second}, pool.Options{})
+		p := open(t, f, strategies.Queue{Size: 1, Timeout: 3 * time.Second}, pool.Options{Backoff: pool.NoBackoff})
 		a, b := start(t.Context(), p), start(t.Context(), p)
 		is(t, "the first", (<-a).err, errTest)
 		if r := <-b; r.err != nil || r.took != 300*time.Millisecond {

@@ -15,6 +15,7 @@ type counts struct {
 	closeFailures, hookFailures, overdue atomic.Uint64
 	closed                               [len(reasonNames)]atomic.Uint64
 	stuck                                atomic.Int64 // up when a call is overdue, down when it returns
+	abandoned                            atomic.Int64 // likewise, of closes whose seat is free
 }
 
 // Stats is what a pool is and has done, at one moment.
@@ -32,6 +33,11 @@ type Stats struct {
 	Closing  int
 	Overflow int // of those open, how many more than Limits.Keep
 	Stuck    int // seats taken by a call of the backend that has not returned in time
+
+	Pending   int  // of those Opening, how many wait for their turn
+	Down      bool // the last open failed, and the next one is a probe
+	Suspended bool
+	Abandoned int // closes that have not returned in time, and whose seat is free (FreeSeat)
 
 	Leases     int    // held now; more than InUse where holders share
 	Waiting    int    // acquirers in line
@@ -56,6 +62,7 @@ type Stats struct {
 	WaitTime time.Duration // that they spent there
 	TimedOut uint64        // of these, by deadline or Timeout
 	Canceled uint64        // of these, by ctx
+	Shed     uint64        // acquirers turned away instead of standing in line
 }
 
 // Stats counts what goes on. Its cost is proportional to the number of seats that were
@@ -64,7 +71,7 @@ func (p *Pool[T]) Stats() Stats {
 	if p.bubble {
 		p.takeBackDropped()
 	}
-	s := Stats{Pool: p.opts.Name, Strategy: p.strategy.Kind(), Limits: p.limits}
+	s := Stats{Pool: p.opts.Name, Strategy: p.Strategy().Kind(), Limits: p.Limits()}
 	c := &p.counts
 	s.Acquired = c.leases.Load()
 	p.seats.all(func(r *record[T]) bool {
@@ -88,7 +95,7 @@ func (p *Pool[T]) Stats() Stats {
 		return true
 	})
 	s.Open = s.Idle + s.InUse + s.Closing
-	s.Overflow = overflow(p.limits, s.Open)
+	s.Overflow = overflow(s.Limits, s.Open)
 	s.Generation = p.gate.Load() / oneGeneration
 	s.Opened, s.OpenFailures = c.opened.Load(), c.openFailures.Load()
 	s.ClosedBy = make(map[Reason]uint64)
@@ -98,14 +105,15 @@ func (p *Pool[T]) Stats() Stats {
 			s.Closed += n
 		}
 	}
-	s.Stuck = int(c.stuck.Load())
+	s.Stuck, s.Abandoned = int(c.stuck.Load()), int(c.abandoned.Load())
+	s.Pending, s.Down = p.turns.state()
 	s.CloseFailures, s.Overdue = c.closeFailures.Load(), c.overdue.Load()
 	s.PingFailures, s.ResetFailures = c.pingFailures.Load(), c.resetFailures.Load()
 	s.HookFailures, s.Detached = c.hookFailures.Load(), c.detached.Load()
 	s.Dropped, s.Misused = c.dropped.Load(), c.misused.Load()
 	n := p.seating.Load()
 	s.Waiting, s.Waited, s.WaitTime = n.Waiting, n.Waited, n.WaitTime
-	s.TimedOut, s.Canceled = n.TimedOut, n.Canceled
+	s.TimedOut, s.Canceled, s.Shed, s.Suspended = n.TimedOut, n.Canceled, n.Shed, n.Paused
 	return s
 }
 

@@ -56,7 +56,7 @@ func TestStatsCountWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, rec := pooltest.NewFake(), newRecorder()
 		rec.act("close", pooltest.Fail(errTest))
-		p := open(t, f, strategies.Queue{Size: 1, MaxOverflow: 1}, pool.Options{Name: "orders"}, rec.hooks())
+		p := open(t, f, strategies.Queue{Size: 1, MaxOverflow: 1}, pool.Options{Name: "orders", Backoff: pool.NoBackoff}, rec.hooks())
 		a, b := acquire(t, p), acquire(t, p)
 		waiter := start(after(t, time.Second), p)
 		<-waiter // in vain

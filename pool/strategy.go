@@ -90,6 +90,9 @@ type Load struct {
 	WaitTime time.Duration // time they spent there, added up when each leaves it
 	TimedOut uint64        // of these, left by deadline or Timeout
 	Canceled uint64        // of these, left because their ctx was canceled
+	Shed     uint64        // acquirers turned away instead of standing in line: it was full, or too long for them
+
+	Paused bool // Seating.Pause is on
 }
 
 // Strategy says who gets which seat, in what order, who waits, and how many
@@ -110,9 +113,43 @@ type Strategy interface {
 type Host interface {
 	// Open has the pool open a resource for an empty seat, or a fresh one for a seat given
 	// to Seating.Replace. It returns at once, never calls back before it has returned, and
-	// may be called with locks held. The pool answers with exactly one call of
-	// Seating.Opened or Seating.Overdue.
+	// may be called with locks held. The pool opens when it is the seat's turn: see
+	// Options.OpensAtOnce, OpenInterval and Backoff. It then asks Seating.Begin, and unless that
+	// says no, answers with exactly one call of Seating.Opened, Failed or Overdue.
 	Open(Seat)
+	// AtOnce is how many opens the pool has under way at once, Unlimited if as many as it is
+	// asked for. To ask for more is no use: they wait for their turn. It may be called once
+	// Strategy.Start has returned, also with locks held.
+	AtOnce() int
+}
+
+// Answer says to whom the failure of an open is the answer.
+type Answer uint8
+
+const (
+	// AnswerOne: to the waiter that relied on the open.
+	AnswerOne Answer = iota
+	// AnswerAll: as AnswerOne; or to all in line, if no resource is open or being opened.
+	AnswerAll
+	// AnswerUnlessOpen: to nobody while a resource is open that can be returned; else as
+	// AnswerAll.
+	AnswerUnlessOpen
+	// AnswerNobody: they wait until their own time is over.
+	AnswerNobody
+)
+
+func (a Answer) String() string {
+	switch a {
+	case AnswerOne:
+		return "AnswerOne"
+	case AnswerAll:
+		return "AnswerAll"
+	case AnswerUnlessOpen:
+		return "AnswerUnlessOpen"
+	case AnswerNobody:
+		return "AnswerNobody"
+	}
+	return fmt.Sprintf("Answer(%d)", uint8(a))
 }
 
 // SelfService is a Host that can lend idle seats without asking the seating. The host given to
@@ -161,8 +198,8 @@ type Seating interface {
 	// of arrival with whatever comes first: a returned resource or a finished
 	// open. It asks Host.Open for resources when seats are free.
 	//
-	// It returns ErrClosed after Close; ErrExhausted under NoWait; ErrTimeout when the
-	// strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
+	// It returns ErrClosed after Close; ErrExhausted under NoWait, or ErrSuspended while paused;
+	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
 	// open that failed while it waited. The Grant that comes with an error holds no seat, but
 	// tells how long the acquirer Waited. A waiter whose ctx has ended is not given a seat.
 	Acquire(ctx context.Context, m Mode) (Grant, error)
@@ -172,16 +209,34 @@ type Seating interface {
 	// of the line. If the open fails, an idle resource will do. On error the seat is gone.
 	Replace(ctx context.Context, g Grant, m Mode) (Grant, error)
 
-	// Opened takes over a seat from the opener. With a nil error the seat holds an open
-	// resource, and Opened reports whether the seating took it; if not, the pool closes the
-	// resource and calls Release(s, false). With an error the seat is empty, the waiter
-	// that relied on the open fails with it, and the next one is served.
-	Opened(s Seat, err error) (taken bool)
+	// Begin is asked when it is a seat's turn to be opened, and once more for each further
+	// attempt. If nobody needs the resource any more, the seating takes the seat back, empty, and
+	// returns false.
+	Begin(s Seat) bool
 
-	// Overdue says that the open of a seat has not returned in time. The waiter that relied
-	// on it fails with err, and the next one is served. The seat stays with the pool, which
-	// ends with Release, and not with Opened, when the open returns at last.
-	Overdue(s Seat, err error)
+	// Opened takes over a seat, which holds an open resource now, from the opener. It reports
+	// whether the seating took it; if not, the pool closes the resource and calls
+	// Release(s, false).
+	Opened(s Seat) (taken bool)
+
+	// Failed takes over a seat from the opener, still empty. The waiters that a names fail
+	// with err. More opens are asked for if they are needed.
+	Failed(s Seat, err error, a Answer)
+
+	// Overdue says that the open of a seat has not returned in time. It is Failed, but
+	// the seat stays with the pool, which ends with Release, and not with Opened, when the
+	// open returns at last.
+	Overdue(s Seat, err error, a Answer)
+
+	// Stock asks Host.Open for as many empty seats as it takes for n resources to be open or
+	// being opened, though nobody waits for them, as far as the Limits allow. These opens are
+	// begun in any case. It returns how many are open now.
+	Stock(n int) (open int)
+
+	// Pause has acquirers wait, and refuses those who do not want to with ErrSuspended, until
+	// Pause(false). Opens under way end and returns are taken; nothing is lent but to holders
+	// who join their own tenancy under Nested. It may be called again.
+	Pause(on bool)
 
 	// Release takes a seat back. If open, the seat holds an open resource, and Release
 	// reports whether the seating took it; if not, the seat stays with the caller, who
@@ -198,6 +253,16 @@ type Seating interface {
 	// Close wakes every waiter with ErrClosed and refuses from then on to lend or to
 	// take open resources. It does not wait and may be called again.
 	Close()
+}
+
+// Resizer is implemented by a Seating whose numbers can be changed while it is at work.
+type Resizer interface {
+	// Resize takes over the settings of s, which must be of the same kind. The error, a
+	// *OptionError mostly, says what of s cannot be used, or cannot be changed at run time;
+	// nothing is changed then. If fewer seats are allowed than are open, nothing more is
+	// opened, and what is returned is not taken, until it fits. Idle seats over the new limits stay
+	// until the pool claims them.
+	Resize(s Strategy) error
 }
 
 // Sharer is implemented by the Seating of a strategy whose Sharing is not

@@ -25,7 +25,7 @@ func (l *line) ring(now time.Duration) {
 		at = l.passing.until
 	}
 	if l.adopts() {
-		at = min(at, l.opening.oldest().since+patience)
+		at = min(at, l.opening.doubtAt())
 	}
 	for w := l.waiting.head; w != nil && l.timeout > 0; w = w.next {
 		at = min(at, l.expiry(w))
@@ -74,7 +74,7 @@ func (l *line) rung() {
 		w = next
 	}
 	l.doubt(now)
-	l.feed(now)
+	l.feed()
 	l.ring(now)
 	l.calm()
 }

@@ -116,7 +116,10 @@ func FuzzOpensCountWhatIsReliedOn(f *testing.F) {
 				if slices.ContainsFunc(slice, func(a attempt) bool { return a.seat == seat }) {
 					continue // a seat is opened once at a time
 				}
-				strategies.OpensAdd(&list, seat, now, 0)
+				strategies.OpensAdd(&list, seat, 0, true)
+				if !strategies.OpensBegin(&list, seat, 0, now) {
+					t.Fatalf("begin(%d) = false of an open for stock, want true", seat)
+				}
 				slice = append(slice, attempt{seat: seat, since: now})
 			case 1:
 				if len(slice) == 0 {

@@ -25,26 +25,30 @@ import (
 //     under way and comes here next. Or the line is open for a moment (Bounded), and the bell
 //     is set to end it.
 //   - While more seats are open than are to be kept, the line attends: it counts the idle.
-//   - There are as many opens under way as waiters, or no seat is left to open in, so a
-//     failed open is followed by the next. An open whose waiter gave up or was served
-//     otherwise serves the next one, unless it has taken so long that it may be hanging.
+//   - As many opens are asked for as there are waiters, or as the host has under way at once, or as
+//     there are seats, so a failed open is followed by the next. An open whose waiter gave up or was served
+//     otherwise serves the next one, unless it has not begun, or has taken so long that it may be hanging.
+//   - Unless the line is paused. Then nobody is served, and seats that are idle lie beside those who wait.
 type line struct {
-	host    pool.Host
-	limits  pool.Limits
-	timeout time.Duration
-	fifo    bool             // listed seats are lent in order of return
-	oneUse  bool             // a returned resource is never lent again
-	self    pool.SelfService // nil: every idle seat is listed
-	start   time.Time        // zero of the line's clock
+	host   pool.Host
+	self   pool.SelfService // nil: every idle seat is listed
+	start  time.Time        // zero of the line's clock
+	fifo   bool             // listed seats are lent in order of return
+	oneUse bool             // a returned resource is never lent again
 
 	mu       sync.Mutex
+	limits   pool.Limits
+	timeout  time.Duration
+	linger   bool // overflow stays open while idle, until upkeep closes it
 	waiting  waiters
 	idle     idle
 	opening  opens
-	used     int         // seats that were ever used, from 0 up
-	empty    []pool.Seat // of those, the ones that are empty
-	handed   uint64      // seats that went from hand to hand
-	arrivals uint64      // waiters that ever came
+	used     int                    // seats that were ever used, from 0 up
+	empty    []pool.Seat            // of those, the ones that are empty
+	handed   uint64                 // seats that went from hand to hand
+	arrivals uint64                 // waiters that ever came
+	overdue  map[pool.Seat]struct{} // seats that hang in an open that has been given up
+	paused   bool
 	closed   bool
 
 	attending bool
@@ -82,7 +86,11 @@ func (l *line) serveThemselves() {
 func (l *line) now() time.Duration { return time.Since(l.start) }
 
 // Limits implements pool.Seating.
-func (l *line) Limits() pool.Limits { return l.limits }
+func (l *line) Limits() pool.Limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limits
+}
 
 // Acquire implements pool.Seating.
 func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
@@ -96,16 +104,16 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	} else if l.used > looksAt {
 		l.closeLine(l.now()) // there may be free seats that the pool has not looked at
 	}
-	if l.idle.n > 0 {
+	if l.idle.n > 0 && !l.paused {
 		s := l.idle.pop(l.fifo)
 		l.calm()
 		l.mu.Unlock()
 		return pool.Grant{Seat: s}, nil
 	}
-	if (m&pool.NoWait != 0 || l.timeout == NoWait) && !l.spare() {
+	if err := l.refusal(m); err != nil {
 		l.calm()
 		l.mu.Unlock()
-		return pool.Grant{}, pool.ErrExhausted
+		return pool.Grant{}, err
 	}
 	w := l.waiting.newWaiter(ctx, 0)
 	l.arrivals++
@@ -126,7 +134,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	if timed {
 		w.since = l.now()
 		l.doubt(w.since)
-		l.feed(w.since)
+		l.feed()
 		l.ring(w.since)
 	}
 	l.mu.Unlock()
@@ -136,12 +144,25 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	return l.wait(w)
 }
 
+// refusal is the answer to an acquirer who may not stand in line; nil if it may. The caller holds mu.
+func (l *line) refusal(m pool.Mode) error {
+	switch {
+	case m&pool.NoWait == 0 && l.timeout != NoWait:
+		return nil
+	case l.paused:
+		return pool.ErrSuspended
+	case !l.spare():
+		return pool.ErrExhausted
+	}
+	return nil
+}
+
 // Replace implements pool.Seating.
 func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Grant, error) {
 	l.mu.Lock()
 	now := l.now()
 	l.arrivals++
-	l.open(g.Seat, now)
+	l.open(g.Seat, false)
 	if l.closed {
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
@@ -203,39 +224,70 @@ func (l *line) refuse(w *waiter) (pool.Grant, error) {
 	return l.waiting.refuse(w, l.now())
 }
 
+// Begin implements pool.Seating.
+func (l *line) Begin(s pool.Seat) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	needed := l.opening.begin(s, l.waiting.n, now)
+	if needed {
+		l.ring(now)
+	} else {
+		l.opening.remove(s)
+		l.empty = append(l.empty, s)
+	}
+	l.calm()
+	return needed
+}
+
 // Opened implements pool.Seating.
-func (l *line) Opened(s pool.Seat, err error) bool {
+func (l *line) Opened(s pool.Seat) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening.remove(s)
+	taken := l.put(s)
+	l.feed()
+	l.calm()
+	return taken
+}
+
+// Failed implements pool.Seating.
+func (l *line) Failed(s pool.Seat, err error, a pool.Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	counted := l.opening.remove(s)
-	if err == nil {
-		taken := l.put(s)
-		l.calm()
-		return taken
-	}
 	l.empty = append(l.empty, s)
-	l.failed(counted, err)
-	return true
+	l.failed(counted, err, a)
 }
 
 // Overdue implements pool.Seating.
-func (l *line) Overdue(s pool.Seat, err error) {
+func (l *line) Overdue(s pool.Seat, err error, a pool.Answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failed(l.opening.remove(s), err)
+	if l.overdue == nil {
+		l.overdue = make(map[pool.Seat]struct{})
+	}
+	l.overdue[s] = struct{}{}
+	l.failed(l.opening.remove(s), err, a)
 }
 
 // failed goes on after an open without a resource: a waiter that relied on it fails too,
-// unless it was doubtful, when nobody did. The caller holds mu.
-func (l *line) failed(counted bool, err error) {
-	if w := l.waiting.first(); counted && w != nil && l.waiting.n > l.opening.n() {
-		if l.idle.n > 0 { // only while it replaces
+// unless it was doubtful, when nobody did; or all, if there is nothing else to wait for. The caller holds mu.
+func (l *line) failed(counted bool, err error, a pool.Answer) {
+	live := l.used - len(l.empty) - l.opening.all() - len(l.overdue)
+	switch {
+	case a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case a != pool.AnswerOne && live == 0 && l.opening.underWay() == 0:
+		l.waiting.serveAll(err)
+	case counted && l.waiting.n > l.opening.n():
+		if w := l.waiting.first(); w == nil {
+		} else if l.idle.n > 0 && !l.paused { // only while it replaces
 			l.serve(w, l.idle.pop(l.fifo))
 		} else {
 			l.waiting.serve(w, pool.Grant{}, err)
 		}
 	}
-	l.feed(l.now())
+	l.feed()
 	l.calm()
 }
 
@@ -244,15 +296,15 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	l.mu.Lock()
 	if !open {
 		l.empty = append(l.empty, s)
-		if l.waiting.n > 0 {
-			l.feed(l.now())
-		}
+		delete(l.overdue, s)
+		l.feed()
 		l.calm()
 		l.mu.Unlock()
 		return true
 	}
+	delete(l.overdue, s)
 	l.passed()
-	if w := l.next(); w != nil && !l.oneUse {
+	if w := l.next(); w != nil && !l.oneUse && !l.excess() {
 		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
 		l.handed++
 		l.handedOver(s)
@@ -273,10 +325,57 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 
 // next is who a returned seat is for.
 func (l *line) next() *waiter {
-	if l.waiting.n == 0 || l.closed || l.passing.open {
+	if l.waiting.n == 0 || l.closed || l.passing.open || l.paused {
 		return nil
 	}
 	return l.waiting.first()
+}
+
+// Stock implements pool.Seating.
+func (l *line) Stock(n int) (open int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.oneUse {
+		return 0
+	}
+	l.attend() // more may come to be open than are to be kept
+	open = l.used - len(l.empty) - l.opening.all()
+	for l.used-len(l.empty) < n && l.spare() && l.asks() {
+		l.open(l.vacant(), true)
+	}
+	l.calm()
+	return open
+}
+
+// Pause implements pool.Seating.
+func (l *line) Pause(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.paused == on {
+		return
+	}
+	if l.passing.open {
+		l.shut(l.now())
+	}
+	l.paused = on
+	l.attend()
+	if !on {
+		l.serveIdle()
+		l.feed()
+		l.ring(l.now())
+	}
+	l.calm()
+}
+
+// serveIdle lends what is idle to those who wait. The caller holds mu.
+func (l *line) serveIdle() {
+	for l.idle.n > 0 {
+		w := l.next()
+		if w == nil {
+			return
+		}
+		l.serve(w, l.idle.pop(l.fifo))
+	}
 }
 
 // Claim implements pool.Seating.
@@ -299,8 +398,8 @@ func (l *line) load() pool.Load {
 	if !l.attending {
 		idle += l.self.Free()
 	}
-	opening := l.opening.n() + l.opening.doubtful
-	return l.waiting.load(pool.Load{Lent: l.used - len(l.empty) - idle - opening, Idle: idle, Opening: opening})
+	opening := l.opening.all()
+	return l.waiting.load(pool.Load{Lent: l.used - len(l.empty) - idle - opening, Idle: idle, Opening: opening, Paused: l.paused})
 }
 
 // Close implements pool.Seating.
@@ -336,7 +435,7 @@ func (l *line) calm() {
 		l.ring(l.now())
 	}
 	switch {
-	case !l.attending || l.self == nil || l.waiting.n > 0 || l.closed || l.overflowing():
+	case !l.attending || l.self == nil || l.waiting.n > 0 || l.closed || l.paused || l.overflowing() || l.excess():
 	case l.owed > 0:
 		l.owed--
 	default:
@@ -352,22 +451,27 @@ func (l *line) stopAttending() {
 	}
 }
 
-// overflowing reports whether more seats are open than are to be kept.
+// overflowing reports whether more seats are open than are to be kept, and so have to be counted.
 func (l *line) overflowing() bool {
-	return l.limits.Keep != pool.Unlimited && l.used-len(l.empty) > l.limits.Keep
+	return !l.linger && l.limits.Keep != pool.Unlimited && l.used-len(l.empty) > l.limits.Keep
+}
+
+// excess reports whether more seats are open than there are, since they have become fewer.
+func (l *line) excess() bool {
+	return l.limits.Seats != pool.Unlimited && l.used-len(l.empty) > l.limits.Seats
 }
 
 // put passes on a seat with an open resource: to the longest waiter, or to the idle ones if
 // more are to be kept.
 func (l *line) put(s pool.Seat) bool {
-	if l.closed {
+	if l.closed || l.excess() {
 		return false
 	}
 	if w := l.next(); w != nil {
 		l.serve(w, s)
 		return true
 	}
-	if l.limits.Keep != pool.Unlimited && l.idle.n >= l.limits.Keep {
+	if !l.linger && l.limits.Keep != pool.Unlimited && l.idle.n >= l.limits.Keep {
 		return false
 	}
 	if l.attending {
@@ -384,34 +488,47 @@ func (l *line) serve(w *waiter, s pool.Seat) {
 	l.handedOver(s)
 }
 
-// feed has seats opened until every waiter has an open that is meant for it.
-func (l *line) feed(now time.Duration) {
-	for l.waiting.n > l.opening.n() && l.spare() {
-		if l.passing.open && l.limits.Keep != pool.Unlimited && l.used-len(l.empty) >= l.limits.Keep {
-			l.closeLine(now) // more will be open than are to be kept: they must be counted
+// feed has seats opened until every waiter has an open that is meant for it, or as many are asked
+// for as the host has under way at once.
+func (l *line) feed() {
+	if l.waiting.n == 0 || l.paused || l.closed {
+		return
+	}
+	for l.waiting.n > l.opening.n() && l.spare() && l.asks() {
+		if l.passing.open && !l.linger && l.limits.Keep != pool.Unlimited && l.used-len(l.empty) >= l.limits.Keep {
+			l.closeLine(l.now()) // more will be open than are to be kept: they must be counted
 			continue
 		}
-		var s pool.Seat
-		if n := len(l.empty); n > 0 {
-			s = l.empty[n-1]
-			l.empty = l.empty[:n-1]
-		} else {
-			s = pool.Seat(l.used)
-			l.used++
-		}
-		l.open(s, now)
+		l.open(l.vacant(), false)
 	}
 }
 
-func (l *line) open(s pool.Seat, now time.Duration) {
-	l.opening.add(s, now, l.arrivals)
+// asks reports whether one more open may begin soon.
+func (l *line) asks() bool {
+	n := l.host.AtOnce()
+	return n == pool.Unlimited || l.opening.all() < n
+}
+
+// vacant takes an empty seat, of which there must be one.
+func (l *line) vacant() pool.Seat {
+	if n := len(l.empty); n > 0 {
+		s := l.empty[n-1]
+		l.empty = l.empty[:n-1]
+		return s
+	}
+	l.used++
+	return pool.Seat(l.used - 1)
+}
+
+func (l *line) open(s pool.Seat, stock bool) {
+	l.opening.add(s, l.arrivals, stock)
 	l.host.Open(s)
 }
 
 // doubt gives up on opens that are old and that a waiter has to rely on in place of its own:
 // who asked for it has left, or was served by another.
 func (l *line) doubt(now time.Duration) {
-	for l.adopts() && now-l.opening.oldest().since >= patience {
+	for l.adopts() && now >= l.opening.doubtAt() {
 		l.opening.doubt()
 	}
 }
@@ -421,10 +538,10 @@ func (l *line) doubt(now time.Duration) {
 // so if the first does not, nobody does.
 func (l *line) adopts() bool {
 	first := l.waiting.head
-	return first != nil && l.opening.n() >= l.waiting.n && l.spare() && l.opening.oldest().after < first.number
+	return first != nil && l.opening.n() >= l.waiting.n && l.spare() && l.asks() && l.opening.oldest().after < first.number
 }
 
 // spare reports whether there is a seat to open in.
 func (l *line) spare() bool {
-	return len(l.empty) > 0 || l.limits.Seats == pool.Unlimited || l.used < l.limits.Seats
+	return l.limits.Seats == pool.Unlimited || l.used-len(l.empty) < l.limits.Seats
 }

@@ -7,29 +7,57 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// opens are the opens under way, in order of start. Those that somebody relies on count;
-// doubtful ones, whose waiters gave up and which have taken so long that they may be
+// opens are the opens that were asked for and have not ended, in order of asking. Those that somebody relies on
+// count; doubtful ones, whose waiters gave up and which have taken so long that they may be
 // hanging, are known only by their seat: whoever is first gets what comes of them.
 type opens struct {
-	started  list.List // of attempt
+	asked    list.List // of *attempt
 	bySeat   map[pool.Seat]*list.Element
-	doubtful int
+	begun    int // of those asked for, how many have had their turn
+	doubtful int // all of these have
 }
 
 type attempt struct {
 	seat  pool.Seat
-	since time.Duration
 	after uint64 // how many had come to stand in line by then
+	stock bool   // it was not asked for a waiter's sake
+	begun bool
+	since time.Duration // when it began
 }
 
 // n is how many count.
-func (o *opens) n() int { return o.started.Len() }
+func (o *opens) n() int { return o.asked.Len() }
 
-func (o *opens) add(s pool.Seat, now time.Duration, after uint64) {
+// all is how many there are.
+func (o *opens) all() int { return o.n() + o.doubtful }
+
+// underWay is how many have begun.
+func (o *opens) underWay() int { return o.begun + o.doubtful }
+
+func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	if o.bySeat == nil {
 		o.bySeat = make(map[pool.Seat]*list.Element)
 	}
-	o.bySeat[s] = o.started.PushBack(attempt{s, now, after})
+	o.bySeat[s] = o.asked.PushBack(&attempt{seat: s, after: after, stock: stock})
+}
+
+// begin notes that an open has its turn, perhaps once more, and reports whether it is needed by one of so many
+// waiters.
+func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
+	e := o.bySeat[s]
+	if e == nil {
+		return true // doubtful
+	}
+	a := e.Value.(*attempt)
+	if a.begun {
+		return true
+	}
+	if !a.stock && waiting <= o.begun {
+		return false
+	}
+	a.begun, a.since = true, now
+	o.begun++
+	return true
 }
 
 // remove forgets the open of a seat, which has ended, and reports whether it counted.
@@ -40,17 +68,32 @@ func (o *opens) remove(s pool.Seat) bool {
 		o.doubtful--
 		return false
 	}
-	o.started.Remove(e)
+	o.drop(e)
 	return true
 }
 
+func (o *opens) drop(e *list.Element) {
+	if e.Value.(*attempt).begun {
+		o.begun--
+	}
+	o.asked.Remove(e)
+}
+
 // oldest is the oldest that counts, of which there is one.
-func (o *opens) oldest() attempt { return o.started.Front().Value.(attempt) }
+func (o *opens) oldest() *attempt { return o.asked.Front().Value.(*attempt) }
+
+// doubtAt is when the oldest is to be doubted.
+func (o *opens) doubtAt() time.Duration {
+	if a := o.oldest(); a.begun {
+		return a.since + patience
+	}
+	return never
+}
 
 // doubt makes the oldest doubtful.
 func (o *opens) doubt() {
-	e := o.started.Front()
-	o.bySeat[o.oldest().seat] = nil
-	o.started.Remove(e)
+	e := o.asked.Front()
+	o.bySeat[e.Value.(*attempt).seat] = nil
+	o.drop(e)
 	o.doubtful++
 }

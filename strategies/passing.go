@@ -102,7 +102,5 @@ func (l *line) passed() {
 func (l *line) closeLine(now time.Duration) {
 	l.shut(now)
 	l.attend()
-	for first := l.waiting.first(); l.idle.n > 0 && first != nil; first = l.waiting.first() {
-		l.serve(first, l.idle.pop(l.fifo))
-	}
+	l.serveIdle()
 }

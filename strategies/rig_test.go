@@ -33,6 +33,12 @@ func with(t *testing.T, s pool.Strategy, test func(r *rig)) { withOptions(t, s, 
 func withOptions(t *testing.T, s pool.Strategy, o pool.Options, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		if o.Backoff == 0 {
+			o.Backoff = pool.NoBackoff // what is tested is who is served, and when
+		}
+		if o.OpensAtOnce == 0 {
+			o.OpensAtOnce = pool.Unlimited
+		}
 		fake := pooltest.NewFake()
 		p, err := pool.New(fake, s, o)
 		if err != nil {

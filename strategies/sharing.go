@@ -22,12 +22,13 @@ type owner struct {
 // is never taken from its owner.
 type sharing struct {
 	host    pool.Host
-	limits  pool.Limits
-	timeout time.Duration
+	shares  pool.Sharing // as limits say
 	ownerOf func(ctx context.Context) owner
 	start   time.Time // zero of its clock
 
 	mu      sync.Mutex
+	limits  pool.Limits
+	timeout time.Duration
 	waiting waiters
 	chairs  []*chair
 	bound   map[owner]*chair
@@ -36,6 +37,7 @@ type sharing struct {
 	seated  int    // waiters who have a chair, and wait until they may sit on it
 	// standing counts, by owner, the waiters who have no chair.
 	standing map[owner]int
+	paused   bool
 	closed   bool
 }
 
@@ -57,6 +59,9 @@ type chair struct {
 	owner   owner
 	owned   bool   // owner is bound to it
 	rested  uint64 // when it came to rest: lower is longer ago
+	begun   bool   // opening: it has had its turn
+	stock   bool   // opening: not for a waiter's sake
+	overdue bool   // private: it hangs in an open that has been given up
 }
 
 type phase uint8
@@ -70,20 +75,24 @@ const (
 )
 
 func newSharing(h pool.Host, l pool.Limits, timeout time.Duration, ownerOf func(context.Context) owner) *sharing {
-	return &sharing{host: h, limits: l, timeout: timeout, ownerOf: ownerOf, start: time.Now(), bound: make(map[owner]*chair), standing: make(map[owner]int)}
+	return &sharing{host: h, shares: l.Sharing, limits: l, timeout: timeout, ownerOf: ownerOf, start: time.Now(), bound: make(map[owner]*chair), standing: make(map[owner]int)}
 }
 
 func (s *sharing) now() time.Duration { return time.Since(s.start) }
 
 // Limits implements pool.Seating.
-func (s *sharing) Limits() pool.Limits { return s.limits }
+func (s *sharing) Limits() pool.Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limits
+}
 
 // Acquire implements pool.Seating.
 func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	var me owner
 	if m&pool.Unique == 0 {
 		me = s.ownerOf(ctx)
-	} else if s.limits.Sharing == pool.Common {
+	} else if s.shares == pool.Common {
 		return pool.Grant{}, pool.ErrUnshareable
 	}
 	s.mu.Lock()
@@ -96,14 +105,20 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 		me.unique = s.uniques
 	}
 	if c := s.bound[me]; c != nil {
-		if g, ok := c.lend(); ok {
+		if g, ok := s.lend(c); ok {
 			s.mu.Unlock()
 			return g, nil
 		}
 	}
-	if (m&pool.NoWait != 0 || s.timeout == NoWait) && !s.soon(me) {
-		s.mu.Unlock()
-		return pool.Grant{}, pool.ErrExhausted
+	if m&pool.NoWait != 0 || s.timeout == NoWait {
+		if s.paused {
+			s.mu.Unlock()
+			return pool.Grant{}, pool.ErrSuspended
+		}
+		if !s.soon(me) {
+			s.mu.Unlock()
+			return pool.Grant{}, pool.ErrExhausted
+		}
 	}
 	w := s.newWaiter(ctx, 0)
 	w.owner = me
@@ -114,15 +129,16 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 		s.seated++
 	} else {
 		s.standing[me]++
-		if s.waiting.n-s.seated == 1 {
+		if s.waiting.n-s.seated == 1 && !s.paused {
 			s.seat(w)
 		}
 	}
-	if w.chair != nil {
+	if w.chair != nil && !s.paused {
 		s.attend(w)
 	}
+	timeout := s.timeout
 	s.mu.Unlock()
-	return s.wait(w)
+	return s.wait(w, timeout)
 }
 
 // Replace implements pool.Seating.
@@ -130,7 +146,7 @@ func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.
 	s.mu.Lock()
 	c := s.chairs[g.Seat]
 	c.endTenancy(opening)
-	s.host.Open(g.Seat)
+	s.open(c, false)
 	if s.closed {
 		s.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
@@ -139,12 +155,13 @@ func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.
 	w.owner, w.chair = c.owner, c
 	s.waiting.pushFront(w)
 	s.seated++
+	timeout := s.timeout
 	s.mu.Unlock()
-	return s.wait(w)
+	return s.wait(w, timeout)
 }
 
-func (s *sharing) wait(w *waiter) (pool.Grant, error) {
-	end := w.await(s.timeout)
+func (s *sharing) wait(w *waiter, timeout time.Duration) (pool.Grant, error) {
+	end := w.await(timeout)
 	if end != nil {
 		s.mu.Lock()
 		queued := w.queued
@@ -173,34 +190,135 @@ func (s *sharing) newWaiter(ctx context.Context, prior time.Duration) *waiter {
 	return w
 }
 
-// Opened implements pool.Seating.
-func (s *sharing) Opened(seat pool.Seat, err error) bool {
+// Begin implements pool.Seating.
+func (s *sharing) Begin(seat pool.Seat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chairs[seat]
-	if err == nil {
-		return s.rest(c)
+	needed := c.begun || c.stock
+	s.eachAt(c, func(*waiter) { needed = true })
+	if needed {
+		c.begun = true
+		return true
 	}
 	c.phase = vacant
-	s.failed(c, err)
-	return true
+	s.unbind(c)
+	s.serve()
+	return false
+}
+
+// Opened implements pool.Seating.
+func (s *sharing) Opened(seat pool.Seat) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rest(s.chairs[seat])
+}
+
+// Failed implements pool.Seating.
+func (s *sharing) Failed(seat pool.Seat, err error, a pool.Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.chairs[seat]
+	c.phase = vacant
+	s.failed(c, err, a)
 }
 
 // Overdue implements pool.Seating.
-func (s *sharing) Overdue(seat pool.Seat, err error) {
+func (s *sharing) Overdue(seat pool.Seat, err error, a pool.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chairs[seat]
-	c.phase = private
-	s.failed(c, err)
+	c.phase, c.overdue = private, true
+	s.failed(c, err, a)
 }
 
 // failed goes on after an open without a resource: all who relied on it fail too, since
-// they wanted one and the same resource. The caller holds mu.
-func (s *sharing) failed(c *chair, err error) {
-	s.eachAt(c, func(w *waiter) { s.give(w, pool.Grant{}, err) })
+// they wanted one and the same resource; or all in line, if there is nothing else to wait for. The caller
+// holds mu.
+func (s *sharing) failed(c *chair, err error, a pool.Answer) {
+	live, underWay := 0, 0
+	for _, c := range s.chairs {
+		switch {
+		case c.phase == opening && c.begun:
+			underWay++
+		case c.phase == resting, c.phase == shared, c.phase == private && !c.overdue:
+			live++
+		}
+	}
+	switch {
+	case a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case a != pool.AnswerOne && live+underWay == 0:
+		for s.waiting.head != nil {
+			s.give(s.waiting.head, pool.Grant{}, err)
+		}
+	default:
+		s.eachAt(c, func(w *waiter) { s.give(w, pool.Grant{}, err) })
+	}
 	s.unbind(c)
 	s.serve()
+}
+
+// open asks for a chair's open.
+func (s *sharing) open(c *chair, stock bool) {
+	c.phase, c.begun, c.stock = opening, false, stock
+	s.host.Open(c.seat)
+}
+
+// Stock implements pool.Seating. The resources belong to nobody yet.
+func (s *sharing) Stock(n int) (open int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0
+	}
+	all := 0
+	for _, c := range s.chairs {
+		if c.phase != vacant {
+			all++
+		}
+		if c.phase > opening {
+			open++
+		}
+	}
+	for all < n && (s.limits.Seats == pool.Unlimited || all < s.limits.Seats) {
+		all++
+		s.open(s.vacantChair(), true)
+	}
+	return open
+}
+
+// vacantChair finds a chair without a resource, or makes one. The caller holds mu.
+func (s *sharing) vacantChair() *chair {
+	for _, c := range s.chairs {
+		if c.phase == vacant {
+			s.unbind(c)
+			return c
+		}
+	}
+	return s.newChair()
+}
+
+func (s *sharing) newChair() *chair {
+	c := &chair{seat: pool.Seat(len(s.chairs))}
+	s.chairs = append(s.chairs, c)
+	return c
+}
+
+// Pause implements pool.Seating.
+func (s *sharing) Pause(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = on
+	s.serve()
+}
+
+// lend gives a chair to one more holder, if it may. While paused only those who hold it already, under
+// Nested, may.
+func (s *sharing) lend(c *chair) (pool.Grant, bool) {
+	if s.paused && (c.phase != shared || s.shares == pool.Common) {
+		return pool.Grant{}, false
+	}
+	return c.lend()
 }
 
 // eachAt calls f with every waiter for a chair; f may take it out of the line. The caller
@@ -223,6 +341,7 @@ func (s *sharing) Release(seat pool.Seat, open bool) bool {
 	if open {
 		return s.rest(c)
 	}
+	c.overdue = false
 	c.endTenancy(vacant)
 	s.unbind(c)
 	s.serve()
@@ -231,10 +350,11 @@ func (s *sharing) Release(seat pool.Seat, open bool) bool {
 
 // rest lets an open chair rest until somebody wants it. The caller holds mu.
 func (s *sharing) rest(c *chair) bool {
-	if s.closed {
+	if s.closed || s.excess() {
 		c.phase = private
 		return false
 	}
+	c.overdue = false
 	c.endTenancy(resting)
 	s.moment++
 	c.rested = s.moment
@@ -304,7 +424,7 @@ func (s *sharing) Claim(seat pool.Seat) bool {
 func (s *sharing) Load() pool.Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var n pool.Load
+	n := pool.Load{Paused: s.paused}
 	for _, c := range s.chairs {
 		switch c.phase {
 		case opening:
@@ -345,7 +465,7 @@ func (c *chair) lend() (pool.Grant, bool) {
 // mu, as for all below. It looks at those who have a chair, and at those who have none
 // until one of them can get none.
 func (s *sharing) serve() {
-	full := false
+	full := s.paused
 	seated := s.seated // still to be met
 	for w := s.waiting.head; w != nil && (!full || seated > 0); {
 		next := w.next
@@ -394,9 +514,10 @@ func (s *sharing) seat(w *waiter) bool {
 func (s *sharing) attend(w *waiter) {
 	c := w.chair
 	if c.phase == vacant {
-		c.phase = opening
-		s.host.Open(c.seat)
-	} else if g, ok := c.lend(); ok {
+		if !s.paused && !s.full() {
+			s.open(c, false)
+		}
+	} else if g, ok := s.lend(c); ok {
 		s.give(w, g, nil)
 	}
 }
@@ -467,15 +588,33 @@ func (s *sharing) pick() *chair {
 	if c := firstEnded(unsure); c != nil {
 		return c
 	}
-	if empty != nil {
-		return empty
-	}
-	if s.limits.Seats == pool.Unlimited || len(s.chairs) < s.limits.Seats {
-		c := &chair{seat: pool.Seat(len(s.chairs))}
-		s.chairs = append(s.chairs, c)
-		return c
+	if !s.full() {
+		if empty != nil {
+			return empty
+		}
+		return s.newChair()
 	}
 	return longest
+}
+
+// taken is how many chairs have a resource, or will have: one is being opened, or waited for.
+func (s *sharing) taken() (n int) {
+	for _, c := range s.chairs {
+		if c.phase != vacant {
+			n++
+		}
+	}
+	return n
+}
+
+// full reports whether there are as many resources as there may be; excess, whether there are more, since
+// there may be fewer now.
+func (s *sharing) full() bool {
+	return s.limits.Seats != pool.Unlimited && s.taken() >= s.limits.Seats
+}
+
+func (s *sharing) excess() bool {
+	return s.limits.Seats != pool.Unlimited && len(s.chairs) > s.limits.Seats && s.taken() > s.limits.Seats
 }
 
 // ownerEnded reports whether nobody can come for the chair any more, and whether that could

@@ -15,6 +15,7 @@ import (
 type host struct {
 	t       testing.TB // nil: nothing is checked
 	seating pool.Seating
+	limits  pool.Limits
 
 	mu      sync.Mutex
 	pending []pool.Seat
@@ -58,7 +59,7 @@ func (k *kit) seat() *host {
 	if err != nil {
 		k.Fatalf("Start: %v, want a seating", err)
 	}
-	h.seating = s
+	h.seating, h.limits = s, s.Limits()
 	return h
 }
 
@@ -67,7 +68,7 @@ func (h *host) Open(s pool.Seat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.t != nil {
-		limits := h.seating.Limits()
+		limits := h.limits
 		if limits.Seats != pool.Unlimited && int(s) >= limits.Seats {
 			h.t.Errorf("Host.Open(%d) with %d seats; seats are numbered from 0", s, limits.Seats)
 		}
@@ -82,6 +83,9 @@ func (h *host) Open(s pool.Seat) {
 	default:
 	}
 }
+
+// AtOnce implements pool.Host.
+func (h *host) AtOnce() int { return pool.Unlimited }
 
 // move notes that a seat goes from one hand to another.
 func (h *host) move(s pool.Seat, from, to hand, doing string) {
@@ -164,24 +168,45 @@ func (h *host) astray() (open int) {
 	return open
 }
 
-// opened answers the oldest wish for a resource, and reports whether there was one and the
+// opened answers the oldest wish for a resource that is still needed, and reports whether there was one and the
 // seating took what came of it. What it does not take is closed, as a pool does.
 func (h *host) opened(err error) (wished, taken bool) {
-	s, wished := h.oldest()
+	s, wished := h.begin()
 	if !wished {
 		return false, false
 	}
-	to := inSeating
+	return true, h.answer(s, err)
+}
+
+// answer ends an open that has begun, and reports whether the seating took what came of it.
+func (h *host) answer(s pool.Seat, err error) (taken bool) {
 	if err != nil {
-		to = empty
+		h.move(s, inOpener, empty, "Failed")
+		h.seating.Failed(s, err, pool.AnswerOne)
+		return true
 	}
-	h.move(s, inOpener, to, "Opened")
-	taken = h.seating.Opened(s, err)
+	h.move(s, inOpener, inSeating, "Opened")
+	taken = h.seating.Opened(s)
 	if !taken {
-		h.move(s, to, inPool, "refused Opened")
+		h.move(s, inSeating, inPool, "refused Opened")
 		h.hand(s, false)
 	}
-	return true, taken
+	return taken
+}
+
+// begin takes the oldest wish off the list that the seating still needs.
+func (h *host) begin() (pool.Seat, bool) {
+	for {
+		s, wished := h.oldest()
+		if !wished {
+			return 0, false
+		}
+		h.move(s, inOpener, empty, "Begin")
+		if h.seating.Begin(s) {
+			h.move(s, empty, inOpener, "granted Begin")
+			return s, true
+		}
+	}
 }
 
 // errLate is the fate of an open that is overdue and comes back after all.
@@ -189,12 +214,12 @@ var errLate = errors.New("open is overdue")
 
 // overdue gives up on the oldest wish: the seat stays with the pool.
 func (h *host) overdue(err error) pool.Seat {
-	s, wished := h.oldest()
+	s, wished := h.begin()
 	if !wished {
 		h.t.Fatal("no open was asked for")
 	}
 	h.move(s, inOpener, inPool, "Overdue")
-	h.seating.Overdue(s, err)
+	h.seating.Overdue(s, err, pool.AnswerOne)
 	return s
 }
 
@@ -223,7 +248,13 @@ func (h *host) serve(stop <-chan struct{}, fate func() error) {
 	for {
 		for h.wishes() > 0 {
 			if err := fate(); errors.Is(err, errLate) {
-				if s := h.overdue(err); !h.hand(s, true) {
+				s, wished := h.begin()
+				if !wished {
+					continue
+				}
+				h.move(s, inOpener, inPool, "Overdue")
+				h.seating.Overdue(s, err, pool.AnswerOne)
+				if !h.hand(s, true) {
 					h.hand(s, false)
 				}
 			} else {

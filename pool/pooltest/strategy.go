@@ -135,7 +135,7 @@ const patience = 20 * time.Second
 func (k *kit) open() {
 	k.Helper()
 	k.fake = NewFake()
-	p, err := pool.New(k.fake, k.newStrategy(), pool.Options{NoReset: k.plain})
+	p, err := pool.New(k.fake, k.newStrategy(), pool.Options{NoReset: k.plain, Backoff: pool.NoBackoff, OpensAtOnce: pool.Unlimited})
 	if err != nil {
 		k.Fatalf("pool.New: %v", err)
 	}
