@@ -17,7 +17,7 @@ func TestMaxAgeIsExact(t *testing.T) {
 		want int
 	}{{time.Minute, 1}, {time.Minute + 1, 2}} {
 		synctest.Test(t, func(t *testing.T) {
-			p := open(t, pooltest.NewFake(), one, pool.Options{MaxAge: time.Minute})
+			p := open(t, pooltest.NewFake(), one, pool.Options{MaxAge: time.Minute, Jitter: pool.NoJitter})
 			release(t, acquire(t, p))
 			time.Sleep(tc.age)
 			if got := acquire(t, p).Value().ID; got != tc.want {

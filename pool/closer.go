@@ -109,6 +109,7 @@ func (p *Pool[T]) giveBackEmpty(r *record[T]) {
 	r.move(empty)
 	p.live.done()
 	p.seating.Release(r.seat, false)
+	p.upkeep.soon()
 }
 
 // tell runs the hooks of an event that is only told: their errors are logged.

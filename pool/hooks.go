@@ -109,10 +109,11 @@ const (
 	ReasonOpenHook        // a connect hook failed
 	ReasonUnwanted        // opened, but nobody wanted it any more
 	ReasonDetached        // closed by its new owner
+	ReasonIdle            // unused for longer than Options.MaxIdle
 )
 
 var reasonNames = [...]string{"", "overflow", "disposed", "invalid", "retired", "outdated", "age",
-	"connect hook failed", "unwanted", "detached"}
+	"connect hook failed", "unwanted", "detached", "idle"}
 
 func (r Reason) String() string { return reasonNames[r] }
 

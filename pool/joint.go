@@ -60,6 +60,7 @@ func (p *Pool[T]) joinQuickly(ctx context.Context, m Mode, at uintptr) (l Lease[
 		return l, false
 	}
 	p.hints.table[at].Store(h)
+	p.stirred()
 	return p.joinAt(h, g)
 }
 
@@ -95,6 +96,7 @@ func (p *Pool[T]) joinAt(h *hold[T], g uint64) (l Lease[T], ok bool) {
 
 // remember leaves a hint to the joint of a new lease, for its next holder.
 func (p *Pool[T]) remember(ctx context.Context, h *hold[T], at uintptr) {
+	defer p.stirred()
 	if p.shares != Nested {
 		p.hints.table[at].Store(h)
 	} else if h.has(alone) {

@@ -29,7 +29,7 @@ func (p *Pool[T]) logError(msg string, h *hold[T], args ...any) {
 func (p *Pool[T]) logClose(h *hold[T], why Reason, cause error) {
 	level := slog.LevelInfo
 	switch why {
-	case ReasonOverflow, ReasonDisposed, ReasonUnwanted:
+	case ReasonOverflow, ReasonDisposed, ReasonUnwanted, ReasonIdle:
 		level = slog.LevelDebug
 	}
 	p.logAt(level, "closing", h, append([]any{"reason", why}, causeArgs(cause)...))

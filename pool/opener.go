@@ -108,7 +108,7 @@ func (p *Pool[T]) openDone(r *record[T], o *turn, w *watch, res *hold[T], err er
 	case p.disposed(res):
 		p.sweep(r)
 	}
-	p.upkeep.opened()
+	p.upkeep.opened(res)
 }
 
 // openLost is openDone after an open without a resource.
@@ -131,6 +131,7 @@ func (p *Pool[T]) openLost(r *record[T], o *turn, inTime bool, err error) {
 		p.seating.Release(r.seat, false)
 	}
 	p.live.done()
+	p.upkeep.opened(nil)
 }
 
 // answer says to whom a failed open is the answer, the last of so many failures in a row.

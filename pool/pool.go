@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,10 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	limits := p.seating.Limits()
 	p.limits.Store(&limits)
 	p.shares = limits.Sharing
+	if keep := limits.kept(); keep != Unlimited && o.MinIdle > keep {
+		return nil, &OptionError{Field: "MinIdle", Value: o.MinIdle,
+			Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps", keep)}
+	}
 	p.turns = newTurns(o, o.opensAtOnce(limits), func(o *turn) { go p.open(o) }, p.now)
 	if p.shares != Exclusive {
 		p.sharer = p.seating.(Sharer)
@@ -186,6 +191,7 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode, at uintptr) (Lease[T], er
 	if h := p.seats.at(g.Seat).own.Load(); h.fit.Load() == epochOf(p.gate.Load()) {
 		if l := h.lease(); h.fit.Load() == epochOf(p.gate.Load()) || p.retake(l) {
 			p.hints.note(at, h, p.gate.Load())
+			p.stirred()
 			return l, nil
 		}
 		return p.acquire(ctx, m, at)
@@ -219,6 +225,7 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) 
 	if ctx.Err() != nil {
 		return Grant{}, context.Cause(ctx)
 	}
+	p.stirred()
 	if p.gate.Load()&attended == 0 && p.sharer == nil {
 		if h := p.find(checking, at); h != nil {
 			return Grant{Seat: h.rec.seat}, nil

@@ -154,6 +154,7 @@ func (g gate) once(ctx context.Context, f func() error) error {
 type tally struct {
 	mu     sync.Mutex
 	n      int
+	others int // who are not counted, but waited for
 	ending bool
 	zero   chan struct{} // closed when n is 0 and the pool is ending
 }
@@ -171,6 +172,20 @@ func (t *tally) done() {
 	t.check()
 }
 
+// hold and drop are add and done for those who are waited for, but do not count.
+func (t *tally) hold() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.others++
+}
+
+func (t *tally) drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.others--
+	t.check()
+}
+
 // finish says that nothing will be added once n is 0.
 func (t *tally) finish() <-chan struct{} {
 	t.mu.Lock()
@@ -181,7 +196,7 @@ func (t *tally) finish() <-chan struct{} {
 }
 
 func (t *tally) check() {
-	if !t.ending || t.n > 0 {
+	if !t.ending || t.n+t.others > 0 {
 		return
 	}
 	select {

@@ -95,6 +95,7 @@ func (p *Pool[T]) find(to state, at uintptr) *hold[T] {
 		if h := p.seats.at(seat).own.Load(); h != nil && p.fits(h) {
 			if _, ok := h.word.claim(to); ok {
 				p.hints.table[at].Store(h)
+				p.stirred()
 				return h
 			}
 		}

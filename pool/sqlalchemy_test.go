@@ -211,16 +211,15 @@ func TestDeadlineBoundsTheWholeCheckout(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := pooltest.NewFake()
 				queue, o := one, pool.Options{Ping: tc.name == "ping"}
-				if tc.warm && !o.Ping {
-					o.MaxAge = time.Nanosecond
-				}
 				if !byCtx {
 					queue.Timeout = 100 * time.Millisecond
 				}
 				p := open(t, f, queue, o)
 				if tc.warm {
 					warm(t, p)
-					time.Sleep(time.Nanosecond)
+					if !o.Ping {
+						p.Invalidate(nil)
+					}
 				}
 				f.Next(tc.method, pooltest.Stuck(700*time.Millisecond))
 				ctx, begin := t.Context(), time.Now()

@@ -77,6 +77,17 @@ type Limits struct {
 	Seats   int // most resources open at once
 	Keep    int // most resources that stay open while idle
 	Sharing Sharing
+	// Linger is how long what is over Keep stays open while idle before upkeep closes it. 0: it is
+	// not kept at all.
+	Linger time.Duration
+}
+
+// kept is how many resources may be idle for a while.
+func (l Limits) kept() int {
+	if l.Linger > 0 {
+		return l.Seats
+	}
+	return l.Keep
 }
 
 // Load is how busy a seating is, counted at one moment.
