@@ -17,6 +17,7 @@ import (
 // then, and callers that give up at any time. Its oracle is the owner word of each resource (handed out twice
 // is an error), "closed exactly once", the cap, and counters that reconcile when all is over.
 func TestStressEveryVerbAtOnce(t *testing.T) {
+	upkeep := pool.Options{NoReset: true, MaxAge: 20 * time.Millisecond, MaxIdle: 2 * time.Millisecond, KeepAlive: time.Millisecond, MinIdle: 2}
 	for _, tc := range []struct {
 		name     string
 		strategy pool.Strategy
@@ -32,9 +33,12 @@ func TestStressEveryVerbAtOnce(t *testing.T) {
 		{"singleton", strategies.Singleton{Size: 3}, pool.Options{Ping: true}, false},
 		{"static", strategies.Static{}, pool.Options{MaxAge: 2 * time.Millisecond}, true},
 		{"assertion", strategies.Assertion{}, pool.Options{}, false},
+		{"queue, upkeep", strategies.Queue{Size: 3, MaxOverflow: 1}, upkeep, false},
+		{"singleton, upkeep", strategies.Singleton{Size: 3}, upkeep, false},
+		{"static, upkeep", strategies.Static{}, pool.Options{NoReset: true, MaxIdle: 2 * time.Millisecond, KeepAlive: time.Millisecond}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			stress(t, tc.strategy, tc.opts, tc.shared, stressFor(t)/7)
+			stress(t, tc.strategy, tc.opts, tc.shared, stressFor(t)/10)
 		})
 	}
 }

@@ -280,7 +280,6 @@ func (u *upkeep[T]) closeAged(resting []rest[T]) (others []rest[T], lost bool) {
 			lost = true
 		default:
 			u.end(t, ReasonAge)
-			u.stock() // so that its successor is there before the next one goes
 		}
 		return true
 	})
