@@ -33,18 +33,28 @@
 //	pool_max_overflow   queue: more of them under load, 10; or unlimited; none over an unlimited size
 //	pool_max            null: connections at most, unlimited
 //	pool_timeout        longest wait, 30s; 0s: do not wait; or unlimited
-//	pool_order          queue: which idle one is lent, lifo (default) or fifo
+//	pool_order          queue: which idle one is lent, affine (default), lifo or fifo
 //	pool_no_stack       assertion: do not remember the holder's stack
 //	pool_name           name in logs, errors and statistics; default: the redacted key
 //	pool_max_age        a connection older than this is replaced; unlimited
+//	pool_max_idle       one that lies unused for so long is closed; unlimited
+//	pool_min_idle       so many are kept idle, opened in the background, 0
+//	pool_keep_alive     how often an idle one is pinged; never
+//	pool_jitter         by how many per cent these limits are shorter at most, drawn for each, 10; or none
 //	pool_ping           check a connection before it is lent; false
 //	pool_ping_after     only if it was idle for this long, 0s; needs pool_ping=true
 //	pool_attempts       connections that one acquirer tries, 3
 //	pool_open_attempts  opens tried for one connection, 1
+//	pool_opens_at_once  opens under way at once, 4; or unlimited, the default where nothing is kept
+//	pool_open_interval  least time between the beginnings of two opens, 0s
+//	pool_backoff        longest pause after a failed open, doubled at each further one, 20ms; or none
+//	pool_backoff_max    longest pause at all, 1s
+//	pool_on_open_failure those in line: fail (default) when the backend is down, or wait for their own deadline
 //	pool_open_timeout   30s
 //	pool_ping_timeout   5s; or inline, for a call that cannot hang
 //	pool_reset_timeout  5s; or inline
 //	pool_close_timeout  5s; or inline
+//	pool_hung_close     the seat of a close that hangs: keep_seat (default) or free_seat
 //	pool_reset          an open transaction at return: rollback (default), commit, none
 //	pool_dropped        a connection never returned: discard (default), keep, ignore
 //	pool_stacks         remember where connections were acquired; false

@@ -245,7 +245,7 @@ func TestWaitForATurnEndsWithTheErrorOfItsContext(t *testing.T) {
 
 // a default said aloud is no other value.
 func TestADefaultSaidAloudIsNoConflict(t *testing.T) {
-	for _, q := range []string{"pool_open_timeout=30s", "pool_ping_timeout=5s", "pool_reset_timeout=5s", "pool_close_timeout=5s", "pool_attempts=3", "pool_open_attempts=1", "pool_reset=rollback", "pool_size=5"} {
+	for _, q := range []string{"pool_open_timeout=30s", "pool_ping_timeout=5s", "pool_reset_timeout=5s", "pool_close_timeout=5s", "pool_attempts=3", "pool_open_attempts=1", "pool_opens_at_once=4", "pool_backoff=20ms", "pool_backoff_max=1s", "pool_jitter=10", "pool_on_open_failure=fail", "pool_hung_close=keep_seat", "pool_min_idle=0", "pool_reset=rollback", "pool_size=5"} {
 		d := &fakeDriver{t: t}
 		m := withFake(t, d)
 		a, err := m.OpenDB("fake", "x")

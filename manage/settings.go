@@ -42,15 +42,25 @@ type Settings struct {
 
 	// The others are those of pool.Options, of the same names.
 
-	MaxAge       time.Duration
-	Ping         bool
-	PingAfter    time.Duration
-	Attempts     int
-	OpenAttempts int
-	OpenTimeout  time.Duration
-	PingTimeout  time.Duration
-	ResetTimeout time.Duration
-	CloseTimeout time.Duration
+	MaxAge        time.Duration
+	MaxIdle       time.Duration
+	MinIdle       int
+	KeepAlive     time.Duration
+	Jitter        int
+	Ping          bool
+	PingAfter     time.Duration
+	Attempts      int
+	OpenAttempts  int
+	OpensAtOnce   int
+	OpenInterval  time.Duration
+	Backoff       time.Duration
+	BackoffMax    time.Duration
+	OnOpenFailure pool.OpenFailure
+	OpenTimeout   time.Duration
+	PingTimeout   time.Duration
+	ResetTimeout  time.Duration
+	CloseTimeout  time.Duration
+	HungClose     pool.HungClose
 	// Dropped is also what happens to a Conn that is dropped without Close.
 	Dropped pool.Dropped
 	Stacks  bool
@@ -65,6 +75,7 @@ func fields() []settings.Field[Settings] {
 		care  = bound + `, or "inline" for a call that cannot hang`
 	)
 	std := settings.Word[time.Duration]{Text: "default", Value: 0}
+	unlimited := settings.Word[time.Duration]{Text: "unlimited", Value: 0}
 	inline := settings.Word[time.Duration]{Text: "inline", Value: pool.Inline}
 	number := func(key string, at func(*s) *int) settings.Field[s] {
 		return settings.Int(key, count, at, 1, 1_000_000, settings.Word[int]{Text: "default", Value: 0})
@@ -72,16 +83,36 @@ func fields() []settings.Field[Settings] {
 	all := []settings.Field[s]{
 		settings.String("name", func(c *s) *string { return &c.Name }),
 		settings.Duration("max_age", `give a duration such as "1h", or "unlimited"`,
-			func(c *s) *time.Duration { return &c.MaxAge }, settings.Word[time.Duration]{Text: "unlimited", Value: 0}),
+			func(c *s) *time.Duration { return &c.MaxAge }, unlimited),
+		settings.Duration("max_idle", `give a duration such as "10m", or "unlimited"`,
+			func(c *s) *time.Duration { return &c.MaxIdle }, unlimited),
+		settings.Int("min_idle", "give 0 to 1000000", func(c *s) *int { return &c.MinIdle }, 0, 1_000_000),
+		settings.Duration("keep_alive", `give a duration such as "2m", or "never"`,
+			func(c *s) *time.Duration { return &c.KeepAlive }, settings.Word[time.Duration]{Text: "never", Value: 0}),
+		settings.Int("jitter", `give 1 to 100 (per cent), "none" or "default"`, func(c *s) *int { return &c.Jitter }, 1, 100,
+			settings.Word[int]{Text: "none", Value: pool.NoJitter}, settings.Word[int]{Text: "default", Value: 0}),
 		settings.Bool("ping", func(c *s) *bool { return &c.Ping }),
 		settings.Duration("ping_after", `give a duration such as "30s"`,
 			func(c *s) *time.Duration { return &c.PingAfter }),
 		number("attempts", func(c *s) *int { return &c.Attempts }),
 		number("open_attempts", func(c *s) *int { return &c.OpenAttempts }),
+		settings.Int("opens_at_once", count+`, or "unlimited"`, func(c *s) *int { return &c.OpensAtOnce }, 1, 1_000_000,
+			settings.Word[int]{Text: "default", Value: 0}, settings.Word[int]{Text: "unlimited", Value: pool.Unlimited}),
+		settings.Duration("open_interval", `give a duration such as "20ms"`,
+			func(c *s) *time.Duration { return &c.OpenInterval }),
+		settings.Duration("backoff", bound+`, or "none"`, func(c *s) *time.Duration { return &c.Backoff }, std,
+			settings.Word[time.Duration]{Text: "none", Value: pool.NoBackoff}),
+		settings.Duration("backoff_max", bound, func(c *s) *time.Duration { return &c.BackoffMax }, std),
+		settings.Enum("on_open_failure", func(c *s) *pool.OpenFailure { return &c.OnOpenFailure },
+			settings.Word[pool.OpenFailure]{Text: "fail", Value: pool.FailWaiting},
+			settings.Word[pool.OpenFailure]{Text: "wait", Value: pool.KeepWaiting}),
 		settings.Duration("open_timeout", bound, func(c *s) *time.Duration { return &c.OpenTimeout }, std),
 		settings.Duration("ping_timeout", care, func(c *s) *time.Duration { return &c.PingTimeout }, std, inline),
 		settings.Duration("reset_timeout", care, func(c *s) *time.Duration { return &c.ResetTimeout }, std, inline),
 		settings.Duration("close_timeout", care, func(c *s) *time.Duration { return &c.CloseTimeout }, std, inline),
+		settings.Enum("hung_close", func(c *s) *pool.HungClose { return &c.HungClose },
+			settings.Word[pool.HungClose]{Text: "keep_seat", Value: pool.KeepSeat},
+			settings.Word[pool.HungClose]{Text: "free_seat", Value: pool.FreeSeat}),
 		settings.Enum("reset", func(c *s) *sqldriver.ResetMode { return &c.Reset },
 			settings.Word[sqldriver.ResetMode]{Text: "rollback", Value: sqldriver.Rollback},
 			settings.Word[sqldriver.ResetMode]{Text: "commit", Value: sqldriver.Commit},
@@ -229,6 +260,15 @@ func (s Settings) effective() Settings {
 	// Those of pool.Options, so that who says one aloud asks for nothing else.
 	const bound = 5 * time.Second
 	s.Reset = cmp.Or(s.Reset, sqldriver.Rollback)
+	s.Jitter = cmp.Or(s.Jitter, 10)
+	s.Backoff = cmp.Or(s.Backoff, 20*time.Millisecond)
+	s.BackoffMax = cmp.Or(s.BackoffMax, max(time.Second, s.Backoff))
+	if s.OpensAtOnce == 0 {
+		s.OpensAtOnce = 4
+		if s.Strategy.Kind == "null" || s.Strategy.Kind == "queue" && s.Strategy.Size == 0 {
+			s.OpensAtOnce = pool.Unlimited
+		}
+	}
 	s.Attempts, s.OpenAttempts = cmp.Or(s.Attempts, 3), cmp.Or(s.OpenAttempts, 1)
 	s.OpenTimeout = cmp.Or(s.OpenTimeout, 30*time.Second)
 	s.PingTimeout, s.ResetTimeout, s.CloseTimeout = cmp.Or(s.PingTimeout, bound), cmp.Or(s.ResetTimeout, bound), cmp.Or(s.CloseTimeout, bound)
@@ -297,8 +337,10 @@ func (s Settings) validate() error {
 // poolOptions is s in the terms of package pool.
 func (s Settings) poolOptions() pool.Options {
 	return pool.Options{
-		Name: s.Name, MaxAge: s.MaxAge, Ping: s.Ping, PingAfter: s.PingAfter,
-		Attempts: s.Attempts, OpenAttempts: s.OpenAttempts,
+		Name: s.Name, MaxAge: s.MaxAge, MaxIdle: s.MaxIdle, MinIdle: s.MinIdle, KeepAlive: s.KeepAlive, Jitter: s.Jitter,
+		Ping: s.Ping, PingAfter: s.PingAfter, Attempts: s.Attempts, OpenAttempts: s.OpenAttempts,
+		OpensAtOnce: s.OpensAtOnce, OpenInterval: s.OpenInterval, Backoff: s.Backoff, BackoffMax: s.BackoffMax,
+		OnOpenFailure: s.OnOpenFailure, HungClose: s.HungClose,
 		OpenTimeout: s.OpenTimeout, PingTimeout: s.PingTimeout,
 		ResetTimeout: s.ResetTimeout, CloseTimeout: s.CloseTimeout,
 		Dropped: s.Dropped, Stacks: s.Stacks,
