@@ -2,6 +2,9 @@ package pool
 
 import "testing"
 
+// FixDraw has back-offs drawn by f, from 0 to 1, from now on.
+func (p *Pool[T]) FixDraw(f func() float64) { p.turns.draw = f }
+
 // FixSeed fixes what is drawn for each resource of the pools that the test makes.
 func FixSeed(t testing.TB, seed uint64) {
 	old := newSeed

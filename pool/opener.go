@@ -43,7 +43,11 @@ func (p *Pool[T]) closeOld(r *record[T], old *hold[T]) {
 		open()
 		return
 	}
-	p.seating.Overdue(r.seat, p.openFailed(1, errOldOverdue), AnswerUnlessOpen)
+	to := AnswerUnlessOpen // the backend may be well: others can be returned
+	if p.opts.OnOpenFailure == KeepWaiting {
+		to = AnswerNobody
+	}
+	p.seating.Overdue(r.seat, p.openFailed(1, errOldOverdue), to)
 	p.adopt(e, func() {
 		r.clear()
 		p.giveBackEmpty(r)
@@ -70,8 +74,7 @@ func (p *Pool[T]) open(o *turn) {
 			p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", r.seat)
 			p.counts.overdue.Add(1)
 			p.counts.stuck.Add(1)
-			failures := p.turns.end(o, false)
-			p.seating.Overdue(r.seat, p.openFailed(o.attempt, errOverdue), p.answer(errOverdue, failures))
+			p.failed(o, p.openFailed(o.attempt, errOverdue), p.seating.Overdue)
 			p.news.spread()
 		})
 	})
@@ -124,24 +127,34 @@ func (p *Pool[T]) openLost(r *record[T], o *turn, inTime bool, err error) {
 		p.tell(onCheckin, p.event(r, nil))
 	}
 	r.move(empty)
-	failures := p.turns.end(o, false)
 	if inTime {
-		p.seating.Failed(r.seat, err, p.answer(err, failures))
+		p.failed(o, err, p.seating.Failed)
 	} else {
+		p.turns.end(o, false)
 		p.seating.Release(r.seat, false)
 	}
 	p.live.done()
 	p.upkeep.opened(nil)
 }
 
+// failed counts an open that has failed, and gives those in line their answer. One after the
+// other: of several that fail together the last to be counted is the last to answer, and so the one that
+// says it to all.
+func (p *Pool[T]) failed(o *turn, err error, tell func(Seat, error, Answer)) {
+	full := p.opts.OnOpenFailure != KeepWaiting && p.full(err) // not under the lock, since it asks the backend
+	p.failing.Lock()
+	defer p.failing.Unlock()
+	tell(o.seat, err, p.answer(p.turns.end(o, false), full))
+}
+
 // answer says to whom a failed open is the answer, the last of so many failures in a row.
-func (p *Pool[T]) answer(err error, failures int) Answer {
+func (p *Pool[T]) answer(failures int, full bool) Answer {
 	switch {
 	case p.closed.Load():
 		return AnswerAll
 	case p.opts.OnOpenFailure == KeepWaiting:
 		return AnswerNobody
-	case p.full(err):
+	case full:
 		return AnswerUnlessOpen
 	case failures > 1:
 		return AnswerAll

@@ -27,6 +27,12 @@ func TestNewRefusesWhatMakesNoSense(t *testing.T) {
 		{pool.Options{CloseTimeout: -2}, "CloseTimeout", "pool: CloseTimeout is -2ns: " + duration + ", or pool.Inline"},
 		{pool.Options{Attempts: -1}, "Attempts", "pool: Attempts is -1: give 1 or more, or 0 for the default"},
 		{pool.Options{OpenAttempts: -3}, "OpenAttempts", "pool: OpenAttempts is -3: give 1 or more, or 0 for the default"},
+		{pool.Options{OpensAtOnce: -2}, "OpensAtOnce", "pool: OpensAtOnce is -2: give 1 or more, or 0 for the default, or pool.Unlimited"},
+		{pool.Options{OpenInterval: -time.Second}, "OpenInterval", "pool: OpenInterval is -1s: give a positive duration, or 0 for none"},
+		{pool.Options{Backoff: -2}, "Backoff", "pool: Backoff is -2ns: give a positive duration, or 0 for the default, or pool.NoBackoff"},
+		{pool.Options{BackoffMax: -time.Second}, "BackoffMax", "pool: BackoffMax is -1s: give at least Backoff, 20ms, or 0 for the default"},
+		{pool.Options{Backoff: 2 * time.Second, BackoffMax: time.Second}, "BackoffMax", "pool: BackoffMax is 1s: give at least Backoff, 2s, or 0 for the default"},
+		{pool.Options{OnOpenFailure: 2}, "OnOpenFailure", "pool: OnOpenFailure is OpenFailure(2): give FailWaiting or KeepWaiting"},
 		{pool.Options{Dropped: 9}, "Dropped", "pool: Dropped is Dropped(9): give DiscardDropped, KeepDropped or IgnoreDropped"},
 	} {
 		_, err := pool.New[res](pooltest.NewFake(), one, tc.opts)

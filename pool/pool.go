@@ -42,13 +42,14 @@ type Pool[T any] struct {
 	// look is, of the word of a lease, what is zero when its Release must not go the fast way.
 	look uint64
 
-	seats  seats[T]
-	lost   lostHolds[T]
-	live   tally // seats that are not empty, and passes of upkeep
-	turns  *turns
-	census census
-	news   news
-	upkeep upkeep[T]
+	seats   seats[T]
+	lost    lostHolds[T]
+	live    tally // seats that are not empty, and passes of upkeep
+	turns   *turns
+	failing sync.Mutex // see failed
+	census  census
+	news    news
+	upkeep  upkeep[T]
 
 	nextID atomic.Uint64
 	counts counts

@@ -231,7 +231,7 @@ type Seating interface {
 	Opened(s Seat) (taken bool)
 
 	// Failed takes over a seat from the opener, still empty. The waiters that a names fail
-	// with err. More opens are asked for if they are needed.
+	// with err; none while paused. More opens are asked for if they are needed.
 	Failed(s Seat, err error, a Answer)
 
 	// Overdue says that the open of a seat has not returned in time. It is Failed, but

@@ -31,9 +31,9 @@ type turns struct {
 	queue    []*turn
 	running  int
 	failures int           // in a row
-	last     time.Duration // when the last one began, if begun
-	begun    bool
-	next     time.Duration // none begins before
+	resume   time.Duration // when the back-off is over
+	probe    *turn         // the newest that began during a back-off; nil once it has ended
+	spaced   time.Duration // when the next one may begin for OpenInterval's sake
 	timer    *time.Timer
 	closed   bool
 }
@@ -42,7 +42,8 @@ type turns struct {
 type turn struct {
 	seat    Seat
 	attempt int           // from 1
-	before  time.Duration // what turns.next was when its turn came
+	began   time.Duration // when its turn came
+	before  time.Duration // what turns.spaced was then
 	over    bool
 }
 
@@ -64,9 +65,10 @@ func (t *turns) ask(o *turn) {
 
 // again puts an open that has failed back in the queue, before the others.
 func (t *turns) again(o *turn) {
-	t.end(o, false)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.fail()
+	t.leave(o)
 	o.attempt++
 	o.over = false
 	t.queue = append([]*turn{o}, t.queue...)
@@ -78,25 +80,30 @@ func (t *turns) again(o *turn) {
 func (t *turns) end(o *turn, ok bool) (failures int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
-	switch {
-	case ok:
-		t.failures = 0
-		t.next = t.spaced()
-	case !o.over:
-		t.failures++
-		t.next = max(now+t.backoff(), t.spaced())
+	if ok {
+		t.failures, t.resume, t.probe = 0, 0, nil
+	} else if !o.over {
+		t.fail()
 	}
 	t.leave(o)
+	t.pump()
 	return t.failures
 }
 
-// skip says that an open whose turn it was is not needed any more.
+func (t *turns) fail() {
+	t.failures++
+	t.resume = plus(t.now(), t.backoff())
+}
+
+// skip says that an open whose turn it was is not needed any more: it is as if it had not been.
 func (t *turns) skip(o *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.next = min(t.next, max(o.before, t.spaced()))
+	if t.spaced == plus(o.began, t.interval) { // else another began after it
+		t.spaced = o.before
+	}
 	t.leave(o)
+	t.pump()
 }
 
 func (t *turns) leave(o *turn) {
@@ -104,15 +111,18 @@ func (t *turns) leave(o *turn) {
 		o.over = true
 		t.running--
 	}
-	t.pump()
+	if t.probe == o {
+		t.probe = nil
+	}
 }
 
-// spaced is when the next may begin for OpenInterval's sake.
-func (t *turns) spaced() time.Duration {
-	if !t.begun || t.interval == 0 {
-		return 0
+// next is when the next one may begin.
+func (t *turns) next() time.Duration {
+	at := max(t.spaced, t.resume)
+	if t.probe != nil {
+		at = max(at, plus(t.probe.began, t.top))
 	}
-	return plus(t.last, t.interval)
+	return at
 }
 
 // backoff is how long to wait after the last of so many failures.
@@ -139,19 +149,18 @@ func (t *turns) bound() time.Duration {
 func (t *turns) pump() {
 	for len(t.queue) > 0 && (t.closed || t.limit == Unlimited || t.running < t.limit) {
 		now := t.now()
-		if now < t.next && !t.closed {
-			t.wake(t.next - now)
+		if next := t.next(); now < next && !t.closed {
+			t.wake(next - now)
 			return
 		}
 		o := t.queue[0]
 		t.queue[0] = nil
 		t.queue = t.queue[1:]
-		o.before = t.next
 		t.running++
-		t.last, t.begun = now, true
-		t.next = t.spaced()
+		o.began, o.before = now, t.spaced
+		t.spaced = plus(now, t.interval)
 		if t.failures > 0 && t.base > 0 {
-			t.next = max(t.next, plus(now, t.top))
+			t.probe = o
 		}
 		t.start(o)
 	}

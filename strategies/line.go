@@ -276,7 +276,7 @@ func (l *line) Overdue(s pool.Seat, err error, a pool.Answer) {
 func (l *line) failed(counted bool, err error, a pool.Answer) {
 	live := l.used - len(l.empty) - l.opening.all() - len(l.overdue)
 	switch {
-	case a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case l.paused, a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
 	case a != pool.AnswerOne && live == 0 && l.opening.underWay() == 0:
 		l.waiting.serveAll(err)
 	case counted && l.waiting.n > l.opening.n():

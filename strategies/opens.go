@@ -41,16 +41,16 @@ func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	o.bySeat[s] = o.asked.PushBack(&attempt{seat: s, after: after, stock: stock})
 }
 
-// begin notes that an open has its turn, perhaps once more, and reports whether it is needed by one of so many
-// waiters.
+// begin notes that an open has its turn, perhaps once more since it failed, and reports whether it is needed by
+// one of so many waiters.
 func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
 	e := o.bySeat[s]
-	if e == nil {
-		return true // doubtful
+	if e == nil { // doubtful
+		return waiting > 0
 	}
 	a := e.Value.(*attempt)
 	if a.begun {
-		return true
+		return a.stock || waiting >= o.begun
 	}
 	if !a.stock && waiting <= o.begun {
 		return false

@@ -195,7 +195,7 @@ func (s *sharing) Begin(seat pool.Seat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chairs[seat]
-	needed := c.begun || c.stock
+	needed := c.stock
 	s.eachAt(c, func(*waiter) { needed = true })
 	if needed {
 		c.begun = true
@@ -246,7 +246,7 @@ func (s *sharing) failed(c *chair, err error, a pool.Answer) {
 		}
 	}
 	switch {
-	case a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case s.paused, a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
 	case a != pool.AnswerOne && live+underWay == 0:
 		for s.waiting.head != nil {
 			s.give(s.waiting.head, pool.Grant{}, err)

@@ -26,6 +26,7 @@ const (
 var (
 	ErrDead    = errors.New("pooltest: resource is dead")       // pool.Dead
 	ErrAllDead = errors.New("pooltest: all resources are dead") // pool.AllDead
+	ErrFull    = errors.New("pooltest: backend is full")        // pool.Full
 )
 
 // Fake is a backend for tests. It opens Resources, does what a script says, remembers what it was
@@ -179,13 +180,15 @@ func (f *Fake) Reset(ctx context.Context, r *Resource) error { return f.run(ctx,
 // Close implements pool.Backend. Whatever it does, the resource is closed afterwards.
 func (f *Fake) Close(ctx context.Context, r *Resource) error { return f.run(ctx, Close, r) }
 
-// Classify implements pool.Backend: see ErrDead and ErrAllDead.
+// Classify implements pool.Backend: see ErrDead, ErrAllDead and ErrFull.
 func (f *Fake) Classify(err error) pool.Fault {
 	switch {
 	case errors.Is(err, ErrDead):
 		return pool.Dead
 	case errors.Is(err, ErrAllDead):
 		return pool.AllDead
+	case errors.Is(err, ErrFull):
+		return pool.Full
 	}
 	return pool.Sound
 }
