@@ -345,6 +345,29 @@ func TestOpenThatSucceedsEndsTheBackoffForAll(t *testing.T) {
 	})
 }
 
+func TestOlderOpenThatSucceedsEndsTheBackoffToo(t *testing.T) {
+	for draw, third := range map[float64]time.Duration{
+		1:    50 * ms, // during the pause
+		0.01: 20 * ms, // during the probe
+	} {
+		eachSeated(t, 6, func(t *testing.T, s pool.Strategy) {
+			f, d := pooltest.NewFake(), newDials()
+			f.Next(pooltest.Open, d.act(pooltest.Slow(10*ms, pooltest.Fail(errTest))), d.act(pooltest.Slow(50*ms)))
+			f.Always(pooltest.Open, d.act(pooltest.Slow(200*ms)))
+			p := open(t, f, s, pool.Options{OpensAtOnce: 2, OnOpenFailure: pool.KeepWaiting, Backoff: time.Second})
+			fixed(p, draw)
+			for _, out := range crowd(t.Context(), p, 4) {
+				if r := <-out; r.err != nil {
+					t.Errorf("Acquire: %v", r.err)
+				}
+			}
+			if got, want := d.times()[:4], []time.Duration{0, 0, third, 50 * ms}; !slices.Equal(got, want) {
+				t.Errorf("opens began at %v, want %v: after 50 ms it is known that the backend is there", got, want)
+			}
+		})
+	}
+}
+
 func TestOpenThatIsOverdueFreesItsTurn(t *testing.T) {
 	for _, then := range []pooltest.Act{pooltest.OK, pooltest.Fail(errTest)} {
 		eachSeated(t, 6, func(t *testing.T, s pool.Strategy) {
@@ -364,8 +387,8 @@ func TestOpenThatIsOverdueFreesItsTurn(t *testing.T) {
 				t.Errorf("%+v, want one stuck", s)
 			}
 			time.Sleep(900 * ms) // it is 2.5 s, and the open has returned
-			if s := p.Stats(); s.Stuck != 0 || s.Overdue != 1 {
-				t.Errorf("%+v, want none stuck", s)
+			if s := p.Stats(); s.Stuck != 0 || s.Overdue != 1 || s.Down {
+				t.Errorf("%+v, Down %v, want none stuck, and nothing new about the backend", s, s.Down)
 			}
 			for _, out := range crowd(t.Context(), p, 3) {
 				if r := <-out; r.err != nil {
