@@ -191,15 +191,14 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 		})
 		return away, errPingTimeout
 	case <-ctx.Done():
-		go func() {
-			<-e.done
+		e.then(func() {
 			cancel()
 			if v, err := p.pinged(r, e.err); v == dead {
 				p.vacate(context.Background(), r, ReasonInvalid, err)
 			} else {
 				p.park(r)
 			}
-		}()
+		})
 		return away, ctx.Err()
 	}
 }

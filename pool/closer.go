@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own.
 // It returns nil if there is nothing to do. The resource is out of use from now on. checkin
@@ -50,26 +53,43 @@ func (p *Pool[T]) closeValue(h *hold[T]) {
 }
 
 // vacate closes what is in a seat that the caller has, and gives the seat back empty. It
-// waits for the close, but no longer than Options.CloseTimeout and ctx; what takes longer
-// keeps its seat until it is done, so that there are never more resources open than seats.
+// waits for the close, but no longer than Options.CloseTimeout and ctx. What becomes of the seat of
+// a close that takes longer than Options.CloseTimeout is said by Options.HungClose.
 func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause error) {
 	h := r.own.Load()
 	r.move(closing)
 	if why == ReasonUnwanted && p.closed.Load() {
 		why = ReasonDisposed
 	}
+	if e := p.sendClose(r, h, why, cause, why == ReasonInvalid); e != nil {
+		p.awaitClose(ctx, e, r, h, p.opts.CloseTimeout)
+		return
+	}
+	r.clear()
+	p.giveBackEmpty(r)
+}
+
+// awaitClose waits until what is in a seat that the caller has is closed, for at most d, and
+// gives the seat back, or says what becomes of it. If ctx ends before, it goes on with that on
+// another goroutine, for the rest of d.
+func (p *Pool[T]) awaitClose(ctx context.Context, e *errand, r *record[T], h *hold[T], d time.Duration) {
+	begun := p.now()
 	empty := func() {
 		r.clear()
 		p.giveBackEmpty(r)
 	}
-	e := p.sendClose(r, h, why, cause, why == ReasonInvalid)
 	switch {
-	case e == nil || e.within(ctx, p.opts.CloseTimeout):
+	case e.within(ctx, d):
 		empty()
-	case ctx.Err() != nil: // not overdue: whoever waited had no more time
-		e.then(empty)
-	case p.abandon(e, h):
-		empty()
+	case ctx.Err() != nil:
+		if d != Inline {
+			d = max(0, d-(p.now()-begun))
+		}
+		go p.awaitClose(context.Background(), e, r, h, d)
+	case p.mayAbandon(h):
+		r.clear()
+		p.giveBack(r)
+		p.abandon(e)
 	default:
 		p.adopt(e, empty)
 	}
@@ -89,25 +109,39 @@ func (p *Pool[T]) adopt(e *errand, then func()) {
 // what a server can have more than the pool's limit says must be a small number.
 const mostAbandoned = 16
 
-// abandon leaves a close that is overdue to itself, if Options.HungClose allows it, and reports
-// whether its seat is free.
-func (p *Pool[T]) abandon(e *errand, h *hold[T]) bool {
-	if p.opts.HungClose == FreeSeat {
-		if p.counts.abandoned.Add(1) <= mostAbandoned {
+// mayAbandon reports whether a close that is overdue may be left to itself, and counts it then. In
+// a pool that has ended nobody needs the seat.
+func (p *Pool[T]) mayAbandon(h *hold[T]) bool {
+	n := &p.counts.abandoned
+	free := p.opts.HungClose == FreeSeat && !p.closed.Load()
+	for k := n.Load(); free && k < mostAbandoned; k = n.Load() {
+		if n.CompareAndSwap(k, k+1) {
 			p.counts.overdue.Add(1)
 			p.logError("close is overdue: it is abandoned, and its seat is free", h)
-			e.then(func() { p.counts.abandoned.Add(-1) })
 			return true
 		}
-		p.counts.abandoned.Add(-1)
 	}
 	p.logError("close is overdue: its seat stays taken until it returns", h)
 	return false
 }
 
+// abandon leaves a close to itself that mayAbandon has counted. It takes the place of its seat in
+// what Shutdown waits for.
+func (p *Pool[T]) abandon(e *errand) {
+	e.then(func() {
+		p.counts.abandoned.Add(-1)
+		p.live.done()
+	})
+}
+
 func (p *Pool[T]) giveBackEmpty(r *record[T]) {
-	r.move(empty)
+	p.giveBack(r)
 	p.live.done()
+}
+
+// giveBack is giveBackEmpty but for what Shutdown waits for.
+func (p *Pool[T]) giveBack(r *record[T]) {
+	r.move(empty)
 	p.seating.Release(r.seat, false)
 	p.upkeep.soon()
 }

@@ -103,7 +103,7 @@ func (d *Detached[T]) Close() error {
 		}
 		ctx, cancel := deadline(context.Background(), p.opts.CloseTimeout)
 		defer cancel()
-		return isolate("Backend.Close", func() error { return p.backend.Close(ctx, d.res.value) })
+		return inline("Backend.Close", func() error { return p.backend.Close(ctx, d.res.value) })
 	})
 	bound := p.opts.CloseTimeout
 	if bound != Inline && p.opts.ResetTimeout != Inline {

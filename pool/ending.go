@@ -14,7 +14,8 @@ import (
 // returns nil when all are closed. If ctx ends before, what is still leased is
 // discarded, and the error is a *ShutdownError that names it.
 //
-// Shutdown and Close may be called from any goroutine, any number of times.
+// Shutdown and Close may be called from any goroutine, any number of times, also while another call
+// of them waits: the first whose time is over discards what is leased.
 func (p *Pool[T]) Shutdown(ctx context.Context) error {
 	done := p.shut()
 	select {
@@ -27,19 +28,16 @@ func (p *Pool[T]) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	busy := 0
-	p.seats.all(func(r *record[T]) bool {
-		switch r.state() {
-		case opening, checking, returning, closing:
-			busy++
-		}
-		return true
-	})
+	left := p.live.left()
 	held := p.discardLeased()
 	if len(held) == 0 && p.live.left() == 0 {
 		return nil // nothing was left after all
 	}
-	return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: busy, Err: context.Cause(ctx)}
+	seats := make(map[Seat]struct{}) // holders may share one
+	for _, h := range held {
+		seats[h.Seat] = struct{}{}
+	}
+	return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: max(0, left-len(seats)), Err: context.Cause(ctx)}
 }
 
 // Close ends the pool now: like Shutdown with a ctx that has ended, but it waits for the
@@ -59,7 +57,11 @@ func (p *Pool[T]) Close() error {
 	case <-done:
 		return nil
 	case <-t.C:
-		return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: p.live.left(), Err: errCloseOverdue}
+		left := p.live.left()
+		if left == 0 {
+			return nil // at the same moment
+		}
+		return &ShutdownError{Pool: p.opts.Name, Held: held, Overdue: left, Err: errCloseOverdue}
 	}
 }
 
@@ -166,7 +168,7 @@ var errCloseOverdue = errors.New("pool: not all resources were closed within Opt
 type ShutdownError struct {
 	Pool    string
 	Held    []HeldLease // leases that were discarded
-	Overdue int         // seats whose open, ping, reset or close had not returned
+	Overdue int         // opens, pings, resets and closes that had not returned, also abandoned ones
 	Err     error       // why the wait ended
 }
 
@@ -181,9 +183,9 @@ func (e *ShutdownError) Error() string {
 	}
 	switch n := e.Overdue; {
 	case n == 1:
-		b.WriteString("; 1 seat is still busy in a call of the backend")
+		b.WriteString("; 1 call of the backend has not returned")
 	case n > 1:
-		fmt.Fprintf(&b, "; %d seats are still busy in a call of the backend", n)
+		fmt.Fprintf(&b, "; %d calls of the backend have not returned", n)
 	}
 	for _, h := range e.Held {
 		b.WriteString("\n")

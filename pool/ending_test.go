@@ -169,7 +169,7 @@ func TestShutdownTellsOfSeatsThatHang(t *testing.T) {
 		if !asError(err, &e) || len(e.Held) != 2 || e.Overdue != 1 {
 			t.Errorf("Shutdown: %#v, want 2 leases held and 1 seat overdue", err)
 		}
-		if want := "; 2 leases still held were discarded; 1 seat is still busy in a call of the backend\n"; !strings.Contains(err.Error(), want) {
+		if want := "; 2 leases still held were discarded; 1 call of the backend has not returned\n"; !strings.Contains(err.Error(), want) {
 			t.Errorf("message %q lacks %q", err, want)
 		}
 		synctest.Wait()
@@ -340,7 +340,7 @@ func TestCloseIsBounded(t *testing.T) {
 			if !asError(err, &e) || e.Overdue != 1 || len(e.Held) != 0 {
 				t.Errorf("Close while Backend.Close hangs: %v, want one seat overdue", err)
 			}
-			if want := "pool: shutdown: not all resources were closed within Options.CloseTimeout; 1 seat is still busy in a call of the backend"; err == nil || err.Error() != want {
+			if want := "pool: shutdown: not all resources were closed within Options.CloseTimeout; 1 call of the backend has not returned"; err == nil || err.Error() != want {
 				t.Errorf("Close: %v, want %q", err, want)
 			}
 			if took := time.Since(begin); took != tc.want {

@@ -155,6 +155,8 @@ func newRecorder() *recorder {
 
 // on says what to do at an event.
 func (r *recorder) on(event string, f func(context.Context, pool.Event[res]) error) *recorder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.does[event] = f
 	return r
 }

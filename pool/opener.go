@@ -39,7 +39,13 @@ func (p *Pool[T]) closeOld(r *record[T], old *hold[T]) {
 	}
 	why := old.extra()
 	e := p.sendClose(r, old, why.reason, why.cause, false)
-	if e == nil || e.within(context.Background(), p.opts.CloseTimeout) || p.abandon(e, old) {
+	if e == nil || e.within(context.Background(), p.opts.CloseTimeout) {
+		open()
+		return
+	}
+	if p.mayAbandon(old) {
+		p.live.add() // the seat, beside the close
+		p.abandon(e)
 		open()
 		return
 	}
@@ -232,7 +238,13 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 	p.counts.opened.Add(1)
 	p.logDebug("opened", res)
 	if err := p.connected(ctx, r, res); err != nil {
-		if e := p.sendClose(r, res, ReasonOpenHook, err, false); e != nil {
+		e := p.sendClose(r, res, ReasonOpenHook, err, false)
+		switch {
+		case e == nil || e.within(context.Background(), p.opts.CloseTimeout):
+		case p.mayAbandon(res):
+			p.live.add() // the seat, beside the close
+			p.abandon(e)
+		default:
 			<-e.done
 		}
 		return nil, err

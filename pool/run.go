@@ -40,7 +40,8 @@ func (e *errand) end() {
 	}
 }
 
-// then has the errand's own goroutine go on with f, so that none has to wait for it.
+// then has the errand's own goroutine go on with f, so that none has to wait for it. If it has
+// ended, another does: the caller may have no time for f. It is said once.
 func (e *errand) then(f func()) {
 	e.mu.Lock()
 	ended := e.ended
@@ -49,7 +50,7 @@ func (e *errand) then(f func()) {
 	}
 	e.mu.Unlock()
 	if ended {
-		f()
+		go f()
 	}
 }
 
