@@ -157,13 +157,7 @@ func TestCheckoutHookThatRefusesAJoiningHolderFailsItsAcquire(t *testing.T) {
 }
 
 func TestCloseDuringCheckoutLendsNothing(t *testing.T) {
-	for _, end := range []struct {
-		name string
-		end  func(context.Context, *testPool) error
-	}{
-		{"Close", func(_ context.Context, p *testPool) error { return p.Close() }},
-		{"Shutdown", func(ctx context.Context, p *testPool) error { return p.Shutdown(ctx) }},
-	} {
+	for _, end := range poolEnds {
 		for _, where := range []string{"ping", "checkout hook"} {
 			for _, s := range []pool.Strategy{one, strategies.Static{}} {
 				t.Run(end.name+"/"+where+"/"+s.Kind(), func(t *testing.T) {

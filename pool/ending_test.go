@@ -201,7 +201,7 @@ func TestShutdownWithEndedCtxDiscardsAtOnce(t *testing.T) {
 	})
 }
 
-func TestShutdownOfEmptyOrIdlePoolIsNilEvenWithEndedCtx(t *testing.T) {
+func TestShutdownOfAnEmptyPoolIsNilEvenWithEndedCtx(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -429,5 +429,196 @@ func TestShutdownErrorCountsAResetThatHangs(t *testing.T) {
 			t.Errorf("Shutdown while a reset hangs: %#v, want one seat overdue", err)
 		}
 		time.Sleep(time.Hour)
+	})
+}
+
+// poolEnds are the two ends, with time enough for both.
+var poolEnds = []struct {
+	name string
+	end  func(context.Context, *testPool) error
+}{
+	{"Shutdown", func(ctx context.Context, p *testPool) error { return p.Shutdown(ctx) }},
+	{"Close", func(_ context.Context, p *testPool) error { return p.Close() }},
+}
+
+func TestEndsWakeTheWholeLineAtTheSameInstant(t *testing.T) {
+	for _, end := range poolEnds {
+		for _, s := range []pool.Strategy{one, strategies.Null{Max: 1}, strategies.Singleton{Size: 1}} {
+			t.Run(end.name+"/"+s.Kind(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := pooltest.NewFake()
+					f.AllowForcedClose()
+					p := open(t, f, s, pool.Options{})
+					l := acquire(t, p)
+					var line []<-chan result
+					for range 100 {
+						line = append(line, start(t.Context(), p))
+					}
+					time.Sleep(time.Second)
+					done := make(chan error, 1)
+					go func() { done <- end.end(t.Context(), p) }()
+					for n, out := range line {
+						r := <-out
+						is(t, "a waiter when the pool ends", r.err, pool.ErrClosed)
+						if r.took != time.Second {
+							t.Errorf("waiter %d was woken after %v, want at the end, after 1s", n, r.took)
+						}
+					}
+					release(t, l)
+					if err := <-done; err != nil {
+						t.Errorf("%s: %v, want nil", end.name, err)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestEndsDoNotWaitForOpensThatWaitForTheirTurn(t *testing.T) {
+	for _, end := range poolEnds {
+		for _, tc := range []struct {
+			name  string
+			opts  pool.Options
+			calls int // of Backend.Open
+		}{
+			{"Backoff", pool.Options{Backoff: 1000 * time.Hour, OnOpenFailure: pool.KeepWaiting}, 2},
+			{"Backoff between attempts", pool.Options{Backoff: 1000 * time.Hour, OpenAttempts: 3}, 2},
+			{"OpenInterval", pool.Options{OpenInterval: time.Hour}, 1},
+		} {
+			t.Run(end.name+"/"+tc.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := pooltest.NewFake()
+					p := open(t, f, two, tc.opts)
+					l := acquire(t, p)
+					f.Always(pooltest.Open, pooltest.Fail(errTest))
+					out := start(t.Context(), p)
+					if s := p.Stats(); s.Pending != 1 || f.Calls(pooltest.Open) != tc.calls {
+						t.Fatalf("%d pending after %d opens; want 1 after %d", s.Pending, f.Calls(pooltest.Open), tc.calls)
+					}
+					begin := time.Now()
+					done := make(chan error, 1)
+					go func() { done <- end.end(t.Context(), p) }()
+					r := <-out
+					is(t, "the waiter", r.err, pool.ErrClosed)
+					_ = l.Release()
+					if err := <-done; err != nil || time.Since(begin) != 0 || r.took != 0 {
+						t.Errorf("%s: %v after %v, the waiter after %v; want nil, both at once", end.name, err, time.Since(begin), r.took)
+					}
+					if got := f.Calls(pooltest.Open); got != tc.calls {
+						t.Errorf("%d opens, want %d: nobody wants one any more", got, tc.calls)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestShutdownDuringAResetWaitsForItAndClosesTheResource(t *testing.T) {
+	for _, end := range poolEnds {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			p := open(t, f, one, pool.Options{})
+			l := acquire(t, p)
+			f.Next(pooltest.Reset, pooltest.Slow(2*time.Second))
+			go l.Release()
+			time.Sleep(time.Second)
+			begin := time.Now()
+			if err := end.end(t.Context(), p); err != nil || time.Since(begin) != time.Second {
+				t.Errorf("%s: %v after %v, want nil when the reset has returned, after 1s", end.name, err, time.Since(begin))
+			}
+			if got := f.Story(); got != "open 1, reset 1, close 1" {
+				t.Errorf("backend calls %q, want the reset and one close", got)
+			}
+		})
+	}
+}
+
+func TestSecondShutdownWaitsForWhatTheFirstGaveUpOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.AllowForcedClose()
+		p := open(t, f, two, pool.Options{})
+		f.Always(pooltest.Close, pooltest.Stuck(time.Minute))
+		l := acquire(t, p)
+		begin := time.Now()
+		var e *pool.ShutdownError
+		if err := p.Shutdown(after(t, time.Second)); !asError(err, &e) || len(e.Held) != 1 || e.Overdue != 0 {
+			t.Errorf("the first Shutdown: %v, want the one lease", err)
+		}
+		if err := p.Shutdown(after(t, time.Second)); !asError(err, &e) || len(e.Held) != 0 || e.Overdue != 1 {
+			t.Errorf("the second Shutdown: %v, want no lease, since it was discarded, and the close that has not returned", err)
+		}
+		if err := p.Shutdown(after(t, time.Hour)); err != nil || time.Since(begin) != time.Minute+time.Second {
+			t.Errorf("the third Shutdown: %v after %v, want nil when all is closed, after 1m1s", err, time.Since(begin))
+		}
+		release(t, l)
+		if f.Closed() != 1 {
+			t.Errorf("closed %d, want 1: the late Release closes nothing", f.Closed())
+		}
+	})
+}
+
+func TestCloseOrAShorterShutdownEndsTheWaitOfAnother(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(*testing.T, *testPool) error
+	}{
+		{"Close", func(_ *testing.T, p *testPool) error { return p.Close() }},
+		{"Shutdown", func(t *testing.T, p *testPool) error {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			var e *pool.ShutdownError
+			if err := p.Shutdown(ctx); !asError(err, &e) || len(e.Held) != 1 {
+				t.Errorf("the second Shutdown: %v, want the one lease", err)
+			}
+			return nil
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := pooltest.NewFake()
+				f.AllowForcedClose()
+				p := open(t, f, two, pool.Options{})
+				l := acquire(t, p)
+				begin := time.Now()
+				done := make(chan error, 1)
+				go func() { done <- p.Shutdown(after(t, time.Hour)) }()
+				time.Sleep(time.Minute)
+				l.Value().Use(t)
+				if err := tc.end(t, p); err != nil {
+					t.Errorf("%s: %v, want nil", tc.name, err)
+				}
+				if err := <-done; err != nil || time.Since(begin) != time.Minute {
+					t.Errorf("the Shutdown that waited: %v after %v, want nil at the same moment, after 1m", err, time.Since(begin))
+				}
+				_, err := l.Get()
+				is(t, "the holder's Get", err, pool.ErrInvalidated)
+				release(t, l)
+				if f.Closed() != 1 {
+					t.Errorf("closed %d, want 1", f.Closed())
+				}
+			})
+		})
+	}
+}
+
+func TestShutdownOfIdlePoolWithEndedCtxTellsWhatIsNotClosedYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		p := open(t, f, two, pool.Options{})
+		a, b := acquire(t, p), acquire(t, p)
+		release(t, a)
+		release(t, b)
+		f.Always(pooltest.Close, pooltest.Slow(time.Second))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var e *pool.ShutdownError
+		if err := p.Shutdown(ctx); !asError(err, &e) || len(e.Held) != 0 || e.Overdue != 2 {
+			t.Errorf("Shutdown with an ended ctx, before the closes have returned: %v, want 2 calls", err)
+		}
+		begin := time.Now()
+		if err := p.Close(); err != nil || time.Since(begin) != time.Second {
+			t.Errorf("Close: %v after %v, want nil when both are closed, after 1s", err, time.Since(begin))
+		}
 	})
 }
