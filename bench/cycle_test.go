@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
@@ -206,6 +207,7 @@ func BenchmarkPrice(b *testing.B) {
 		{name: "nothing"},
 		{name: "ignore-dropped", opts: pool.Options{Dropped: pool.IgnoreDropped}},
 		{name: "max-age", opts: pool.Options{MaxAge: 1 << 60}},
+		{name: "upkeep", opts: pool.Options{MaxAge: time.Hour, MaxIdle: time.Hour, KeepAlive: time.Minute, MinIdle: 1}},
 		{name: "stacks", opts: pool.Options{Stacks: true}},
 		{name: "checkout-hook", hooks: pool.Hooks[*resource]{Checkout: hook}},
 		{name: "reset-inline", opts: pool.Options{ResetTimeout: pool.Inline}, reset: func(context.Context, *resource) error { return nil }},

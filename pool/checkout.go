@@ -144,7 +144,7 @@ func (p *Pool[T]) outdated(res *hold[T]) Reason {
 		return ReasonRetired
 	case res.epoch() != epochOf(p.gate.Load()):
 		return ReasonOutdated
-	case p.opts.MaxAge > 0 && p.now()-res.openedAt > p.lifetime(res):
+	case res.has(aged), p.opts.MaxAge > 0 && p.now()-res.openedAt > p.lifetime(res):
 		return ReasonAge
 	}
 	return 0

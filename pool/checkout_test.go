@@ -20,8 +20,25 @@ func TestMaxAgeIsExact(t *testing.T) {
 			p := open(t, pooltest.NewFake(), one, pool.Options{MaxAge: time.Minute, Jitter: pool.NoJitter})
 			release(t, acquire(t, p))
 			time.Sleep(tc.age)
+			synctest.Wait()
 			if got := acquire(t, p).Value().ID; got != tc.want {
 				t.Errorf("at the age of %v with MaxAge 1m: got resource %d, want %d: older is too old, as old is not", tc.age, got, tc.want)
+			}
+		})
+	}
+}
+
+func TestResourceThatGrewOldInUseIsNotLentAgain(t *testing.T) {
+	for _, s := range []pool.Strategy{one, strategies.Static{}, strategies.Singleton{Size: 1}} {
+		synctest.Test(t, func(t *testing.T) { // without a reset all are lent the fast way
+			p := open(t, pooltest.NewFake(), s, pool.Options{MaxAge: time.Minute, NoReset: true, Jitter: pool.NoJitter})
+			warm(t, p)
+			l := acquire(t, p)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			release(t, l)
+			if got := acquire(t, p).Value().ID; got != 2 {
+				t.Errorf("%s: after a minute in use: got resource %d, want a fresh one", s.Kind(), got)
 			}
 		})
 	}

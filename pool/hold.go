@@ -58,6 +58,8 @@ const (
 	closed                      // given to Backend.Close
 	onReturn                    // Lease.OnReturn has something to do
 	dirty                       // a holder that shared it has left without saying that it is clean
+	alone                       // of a joint: it must not be left free; see joint.go
+	aged                        // too old, and in use when upkeep found it so: replaced like a retired one
 	markBits = 0xfe
 )
 

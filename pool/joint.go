@@ -22,9 +22,6 @@ type Owned interface {
 	Owner(ctx context.Context) uint64
 }
 
-// alone is the mark of a joint that must not be left free.
-const alone = dirty << 1
-
 // sharesQuickly decides whether free joints are of any use, once the seating is there.
 func (p *Pool[T]) sharesQuickly() bool {
 	if p.sharer == nil || !p.plainOut || !p.plainIn {

@@ -55,8 +55,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// MaxAge is how long after its opening a resource is lent again, less Jitter. An older one is
-	// closed by upkeep if it is idle, else replaced at its next checkout. 0: no limit. A small value means many
-	// opens. Costs one clock read at each Acquire.
+	// closed by upkeep if it is idle, else replaced at its next checkout; both as exactly as a timer of
+	// Go's is. 0: no limit. A small value means many opens. Costs nothing per Acquire.
 	MaxAge time.Duration
 
 	// Ping checks a resource before it is lent, once per checkout, but not one opened

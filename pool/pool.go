@@ -122,7 +122,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 			return nil, err
 		}
 	}
-	p.plainOut = p.log == nil && !o.Ping && o.MaxAge == 0 && !o.Stacks && len(p.on[onCheckout]) == 0
+	p.plainOut = p.log == nil && !o.Ping && !o.Stacks && len(p.on[onCheckout]) == 0
 	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
 	if p.quickJoint = p.sharesQuickly(); p.quickJoint {
 		p.gate.Store(0)

@@ -250,6 +250,7 @@ func (u *upkeep[T]) look(tick time.Duration) (resting []rest[T], used bool, next
 			if due := u.agedAt(h); due > now {
 				next = min(next, due)
 			} else if !rests {
+				r.grownOld(h)
 				next = min(next, u.again(tick))
 			}
 		}
@@ -264,6 +265,18 @@ func (u *upkeep[T]) look(tick time.Duration) (resting []rest[T], used bool, next
 // again is when to look at what is too old and in use.
 func (u *upkeep[T]) again(tick time.Duration) time.Duration {
 	return u.pool.now() + max(tick, u.pool.opts.MaxAge/8, leastTick)
+}
+
+// grownOld has a resource in use replaced when it is next lent. So MaxAge costs Acquire nothing.
+func (r *record[T]) grownOld(h *hold[T]) {
+	if !h.mark(aged) {
+		return
+	}
+	if s := r.sharing(); s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.markAll(h, aged)
+	}
 }
 
 // closeAged closes what is too old, and returns the others. It tells if it lost one to an acquirer.
