@@ -351,6 +351,24 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 }
 
+// The last close returns at the moment in which Close gives up: it says so, or that one has not returned, but
+// never that something is amiss and nothing is.
+func TestCloseTellsNothingOfWhatReturnsAtTheLastMoment(t *testing.T) {
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			p := open(t, f, one, pool.Options{CloseTimeout: time.Second})
+			release(t, acquire(t, p))
+			f.Next(pooltest.Close, pooltest.Stuck(time.Second))
+			var e *pool.ShutdownError
+			if err := p.Close(); err != nil && (!asError(err, &e) || e.Overdue != 1) {
+				t.Errorf("Close: %v, want nil, or one call that has not returned", err)
+			}
+			synctest.Wait()
+		})
+	}
+}
+
 // Close and a verb that ends the lease come together: one of them wins, and the resource is
 // closed once.
 func TestStressCloseRacesWithEveryEndOfALease(t *testing.T) {

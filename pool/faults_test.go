@@ -197,9 +197,9 @@ func TestFault08SeatIsNotHandedFromOneExpiredWaiterToTheNext(t *testing.T) {
 			}()
 		}
 		live := start(after(t, time.Hour), p)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Nanosecond)
 		go func() {
-			time.Sleep(1) // at the same instant in which they expire
+			time.Sleep(time.Nanosecond) // at the same instant in which they expire
 			synctest.Wait()
 			release(t, l)
 		}()
@@ -470,7 +470,7 @@ func TestFault60NilCtxPanicsAndTakesNothingAndNilIsAResource(t *testing.T) {
 							t.Error("an Acquire with a nil ctx did not panic")
 						}
 					}()
-					_, _ = acquire(nil) //nolint:staticcheck // that is the fault
+					_, _ = acquire(nil)
 				}()
 				warm(t, p)
 				atRest(t, p)
