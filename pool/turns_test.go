@@ -475,6 +475,21 @@ func TestAttemptsTakeTurnsWithTheBackoffBetween(t *testing.T) {
 	})
 }
 
+func TestFurtherAttemptComesBeforeTheOpensThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Next(pooltest.Open, pooltest.Slow(10*ms, pooltest.Fail(errTest)))
+		f.Always(pooltest.Open, pooltest.Slow(10*ms))
+		p := open(t, f, strategies.Singleton{Size: 2}, pool.Options{OpensAtOnce: 1, OpenAttempts: 2})
+		fixed(p, 1)
+		for n, out := range crowd(t.Context(), p, 2) {
+			if r, want := <-out, time.Duration(40+10*n)*ms; r.err != nil || r.took != want {
+				t.Errorf("number %d: %v after %v, want a resource after %v, in order of arrival", n, r.err, r.took, want)
+			}
+		}
+	})
+}
+
 func TestFurtherAttemptThatNobodyNeedsIsNotMade(t *testing.T) {
 	eachStrategy(t, 1, func(t *testing.T, s pool.Strategy) {
 		f, d := pooltest.NewFake(), newDials()
@@ -695,6 +710,25 @@ func TestResourceToBeReplacedIsClosedBeforeTheOpen(t *testing.T) {
 			if got, want := f.Story(), "reset 1, close 1, open failed, open 2"; !strings.HasSuffix(want, got) || f.MaxOpen() != 1 {
 				t.Errorf("%s: %s, %d at once, want %s, never two", s.Kind(), got, f.MaxOpen(), want)
 			}
+		})
+	}
+}
+
+func TestCloseThatHangsBeforeAnOpenFailsNobodyUnderKeepWaiting(t *testing.T) {
+	for then, took := range map[pool.OpenFailure]time.Duration{pool.FailWaiting: time.Second, pool.KeepWaiting: 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			f.Next(pooltest.Close, pooltest.Stuck(time.Minute))
+			p := open(t, f, one, pool.Options{CloseTimeout: time.Second, OnOpenFailure: then})
+			l := acquire(t, p)
+			_ = l.Retire(nil)
+			release(t, l)
+			r := <-start(after(t, 5*time.Second), p)
+			var e *pool.OpenError
+			if failed := asError(r.err, &e); r.took != took || failed != (then == pool.FailWaiting) {
+				t.Errorf("%v: Acquire: %v after %v, want it to end after %v", then, r.err, r.took, took)
+			}
+			time.Sleep(time.Minute)
 		})
 	}
 }
