@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -542,6 +543,39 @@ func TestFailuresOfAllThatWereUnderWayAreTheAnswerToAllInLine(t *testing.T) {
 		got := answers(t, crowd(t.Context(), p, 20), errTest)
 		if want := slices.Repeat([]time.Duration{10 * ms}, 20); !slices.Equal(got, want) {
 			t.Errorf("answered after %v, want all after 10ms: the last of four that failed leaves nothing to wait for", got)
+		}
+	})
+}
+
+// hesitant is a strategy that takes its time over the first of several failures.
+type hesitant struct{ pool.Strategy }
+
+func (h hesitant) Start(host pool.Host) (pool.Seating, error) {
+	s, err := h.Strategy.Start(host)
+	return hesitantSeating{s}, err
+}
+
+type hesitantSeating struct{ pool.Seating }
+
+func (s hesitantSeating) Failed(at pool.Seat, err error, a pool.Answer) {
+	if a == pool.AnswerOne {
+		for range 1000 {
+			runtime.Gosched()
+		}
+	}
+	s.Seating.Failed(at, err, a)
+}
+
+func TestFailuresThatComeTogetherAreAnsweredInTheOrderInWhichTheyCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(10*ms, pooltest.Fail(errTest)))
+		p := open(t, f, hesitant{strategies.Queue{Size: 20}}, pool.Options{})
+		fixed(p, 1)
+		for _, took := range answers(t, crowd(t.Context(), p, 20), errTest) {
+			if took != 10*ms {
+				t.Errorf("answered after %v, want 10ms: the last of four says it to all", took)
+			}
 		}
 	})
 }
