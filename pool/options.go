@@ -90,7 +90,8 @@ type Options struct {
 	// NoBackoff: open again at once.
 	Backoff time.Duration
 	// BackoffMax is the longest pause, however many opens have failed, and so the longest time
-	// until a backend that is back is found to be. Default 1 s, or Backoff if that is longer.
+	// until a backend that is back is found to be; plus OpenTimeout, if the probe before began
+	// too early and hangs. Default 1 s, or Backoff if that is longer.
 	BackoffMax time.Duration
 	// OnOpenFailure says what a failed open means for those in line.
 	OnOpenFailure OpenFailure
