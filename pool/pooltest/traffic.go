@@ -133,6 +133,9 @@ func (tr *traffic) fillMended() (held []pool.Lease[*Resource]) {
 			tr.Errorf("a mended backend has failed 100 acquires, the last with %v", err)
 			return held
 		}
+		// Really, since a strategy may refuse without waiting, and on a busy machine what the traffic has left
+		// behind, such as a ping nobody waits for, has the seat for a moment longer.
+		time.Sleep(time.Millisecond)
 	}
 	return held
 }
