@@ -138,11 +138,10 @@ func TestFault06SlowReopenOfAnExpiredResourceHoldsUpNobody(t *testing.T) {
 		p := open(t, f, strategies.Queue{Size: 2, Order: strategies.FIFO}, pool.Options{MaxAge: time.Minute, Jitter: pool.NoJitter})
 		release(t, acquire(t, p))
 		time.Sleep(time.Minute)
-		old := acquire(t, p) // as old as it may be
-		young := acquire(t, p)
-		release(t, old)
-		release(t, young)
+		old, young := acquire(t, p), acquire(t, p)
 		time.Sleep(time.Second)
+		release(t, old) // grown too old in use
+		release(t, young)
 		f.Next(pooltest.Open, pooltest.Slow(20*time.Second))
 		slow := start(t.Context(), p)
 		if r := <-start(t.Context(), p); r.err != nil || r.took != 0 || r.lease.Value().ID != 2 {
