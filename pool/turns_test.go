@@ -169,6 +169,36 @@ func TestNoMoreOpensAreUnderWayThanOpensAtOnce(t *testing.T) {
 	}
 }
 
+func TestSpikeOnASingletonDoesNotWaitForAnOpenEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(150*ms))
+		p := open(t, f, strategies.Singleton{Size: 50}, pool.Options{})
+		// Four opens serve those for whom they were asked, and then whoever no open has been asked for.
+		// The next four, asked for when the first had ended, are waited for.
+		if worst, _ := rush(t, 50, 2*ms, fromPool(p)); worst != 300*ms {
+			t.Errorf("the longest wait was %v, want 300ms: two opens, and not 13", worst)
+		}
+		if n := f.Calls(pooltest.Open); n > 8 {
+			t.Errorf("%d opens, want 8 at most", n)
+		}
+		time.Sleep(time.Second)
+	})
+}
+
+func TestTryAcquireOnASingletonHasAResourceOpenedThoughOthersAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(100*ms))
+		p := open(t, f, strategies.Singleton{Size: 2}, pool.Options{OpensAtOnce: 1})
+		out := start(t.Context(), p)
+		if _, err := p.TryAcquire(t.Context()); err != nil {
+			t.Errorf("TryAcquire with a free seat: %v, want a resource", err)
+		}
+		<-out
+	})
+}
+
 func TestFreedTurnIsUsedAtOnce(t *testing.T) {
 	eachSeated(t, 5, func(t *testing.T, s pool.Strategy) {
 		f, d := pooltest.NewFake(), newDials()

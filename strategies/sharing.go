@@ -564,7 +564,8 @@ func (s *sharing) unbind(c *chair) {
 }
 
 // pick chooses a chair for an owner who has none: an open one whose owner has ended, else
-// an empty or a new one, else the one that has rested longest under a living owner.
+// an empty or a new one, if it can be opened soon, else the one that has rested longest under a
+// living owner. Nil if there is none: then whatever comes first will do.
 func (s *sharing) pick() *chair {
 	var longest, empty *chair
 	var unsure []*chair
@@ -588,13 +589,27 @@ func (s *sharing) pick() *chair {
 	if c := firstEnded(unsure); c != nil {
 		return c
 	}
-	if !s.full() {
+	if !s.full() && s.asks() {
 		if empty != nil {
 			return empty
 		}
 		return s.newChair()
 	}
 	return longest
+}
+
+// asks reports whether one more open may begin soon.
+func (s *sharing) asks() bool {
+	n := s.host.AtOnce()
+	if n == pool.Unlimited {
+		return true
+	}
+	for _, c := range s.chairs {
+		if c.phase == opening {
+			n--
+		}
+	}
+	return n > 0
 }
 
 // taken is how many chairs have a resource, or will have: one is being opened, or waited for.
@@ -653,5 +668,5 @@ func (s *sharing) soon(o owner) bool {
 	if c := s.bound[o]; c != nil {
 		return c.phase != shared
 	}
-	return s.pick() != nil // then nobody waits for a chair, or they would have it
+	return !s.full() || s.pick() != nil // in which case nobody waits for a chair, or they would have it
 }
