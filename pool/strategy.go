@@ -209,7 +209,8 @@ type Seating interface {
 	// of arrival with whatever comes first: a returned resource or a finished
 	// open. It asks Host.Open for resources when seats are free.
 	//
-	// It returns ErrClosed after Close; ErrExhausted under NoWait, or ErrSuspended while paused;
+	// It returns ErrClosed after Close; ErrExhausted under NoWait, or ErrSuspended while paused; ErrOverloaded
+	// if it turns the acquirer away;
 	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
 	// open that failed while it waited. The Grant that comes with an error holds no seat, but
 	// tells how long the acquirer Waited. A waiter whose ctx has ended is not given a seat.

@@ -8,7 +8,7 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// maxSeats bounds every number of seats that is not unlimited. Arbitrary: far above any
+// maxSeats bounds every number of seats or waiters that has a bound. Arbitrary: far above any
 // sensible pool, low enough to catch a byte count or a port put in the wrong field.
 const maxSeats = 1 << 20
 
@@ -48,7 +48,7 @@ func checkQueue(c Config, called naming) error {
 // allOptions are all there are: the union of those of every kind, in the order in
 // which they are written. The ranges are the widest.
 func allOptions() []settings.Field[Config] {
-	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), orderField(), fairnessField(), noStackField()}
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), noStackField()}
 }
 
 func sizeField(min int) settings.Field[Config] {
@@ -77,6 +77,13 @@ func timeoutField() settings.Field[Config] {
 		func(c *Config) *time.Duration { return &c.Timeout },
 		settings.Word[time.Duration]{Text: unlimited, Value: 0},
 		settings.Word[time.Duration]{Text: "0s", Value: NoWait})
+}
+
+func waitersField() settings.Field[Config] {
+	f := settings.Int("max_waiters", fmt.Sprintf("give 1 to %d, or 0 for no bound", maxSeats),
+		func(c *Config) *int { return &c.MaxWaiters }, 0, maxSeats)
+	f.OmitZero = true
+	return f
 }
 
 func orderField() settings.Field[Config] {

@@ -49,6 +49,8 @@ type Config struct {
 	// Timeout is that of every kind but assertion. Texts say "unlimited" for 0,
 	// by which only the ctx of Acquire limits the wait, and "0s" for NoWait.
 	Timeout time.Duration `json:"timeout" yaml:"timeout"`
+	// MaxWaiters is that of queue, null and singleton. The zero is left out of texts.
+	MaxWaiters int `json:"max_waiters" yaml:"max_waiters"`
 	// Order is Queue.Order. The empty one means Affine too, and is left out of texts.
 	Order Order `json:"order" yaml:"order"`
 	// Fairness is Queue.Fairness. The empty one means Strict too, and is left out of texts.
@@ -251,7 +253,7 @@ func (c Config) Query() (url.Values, error) {
 }
 
 // FromEnv reads environment variables, with lookup mostly os.LookupEnv: prefix and then STRATEGY,
-// SIZE, MAX_OVERFLOW, MAX, TIMEOUT, ORDER, FAIRNESS, NO_STACK. It reports false if none is
+// SIZE, MAX_OVERFLOW, MAX, TIMEOUT, MAX_WAITERS, ORDER, FAIRNESS, NO_STACK. It reports false if none is
 // set. An empty variable counts as not set. A misspelled name cannot be noticed.
 func FromEnv(lookup func(name string) (string, bool), prefix string) (Config, bool, error) {
 	name := func(key string) string { return prefix + strings.ToUpper(key) }
@@ -259,7 +261,7 @@ func FromEnv(lookup func(name string) (string, bool), prefix string) (Config, bo
 }
 
 // FromTexts reads what lookup knows by name, where name says what the keys "strategy", "size",
-// "max_overflow", "max", "timeout", "order", "fairness" and "no_stack" are called there; errors use
+// "max_overflow", "max", "timeout", "max_waiters", "order", "fairness" and "no_stack" are called there; errors use
 // those names too. It reports false if lookup knows none. It is for texts that have names of
 // their own, such as flags or a section of a larger file.
 func FromTexts(lookup func(name string) (string, bool), name func(key string) string) (Config, bool, error) {

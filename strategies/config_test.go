@@ -35,11 +35,13 @@ func valid() []config {
 				cs = append(cs,
 					config{Kind: "queue", Size: n, MaxOverflow: over, Timeout: d, Order: o, Fairness: strategies.Bounded},
 					config{Kind: "queue", Size: 2, MaxOverflow: n, Timeout: d, Order: o, Fairness: strategies.Strict},
-					config{Kind: "queue", Size: 3, Timeout: d, Order: o})
+					config{Kind: "queue", Size: 3, Timeout: d, MaxWaiters: 1, Order: o})
 			}
 			if n != 0 {
 				cs = append(cs,
 					config{Kind: "singleton", Size: n, Timeout: d},
+					config{Kind: "singleton", Size: 1, Timeout: d, MaxWaiters: max(n, 0)},
+					config{Kind: "null", Max: 2, Timeout: d, MaxWaiters: max(n, 0)},
 					config{Kind: "null", Max: n, Timeout: d})
 			}
 			cs = append(cs, config{Kind: "static", Timeout: d})
@@ -169,8 +171,8 @@ func TestNewMakesTheStrategyThatALiteralSays(t *testing.T) {
 		want pool.Strategy
 	}{
 		{config{Kind: "queue", Size: 3}, strategies.Queue{Size: 3}},
-		{config{Kind: "queue", MaxOverflow: pool.Unlimited, Timeout: 5, Order: strategies.FIFO},
-			strategies.Queue{MaxOverflow: pool.Unlimited, Timeout: 5, Order: strategies.FIFO}},
+		{config{Kind: "queue", MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO},
+			strategies.Queue{MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO}},
 		{config{Kind: "singleton", Size: 2, Timeout: strategies.NoWait},
 			strategies.Singleton{Size: 2, Timeout: strategies.NoWait}},
 		{config{Kind: "null", Max: 4, Timeout: 1}, strategies.Null{Max: 4, Timeout: 1}},
@@ -377,7 +379,7 @@ func TestFromQueryTakesItsKeysAlsoWhenTheyAreWrong(t *testing.T) {
 }
 
 func TestQueryKeysAreWhatFromQueryTakes(t *testing.T) {
-	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_order", "pool_fairness",
+	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_max_waiters", "pool_order", "pool_fairness",
 		"pool_no_stack"}
 	keys := strategies.QueryKeys()
 	if diff := cmp.Diff(want, keys); diff != "" {
@@ -418,7 +420,7 @@ func TestFromTextsReadsAndReportsByNamesOfTheCallers(t *testing.T) {
 	}
 	for key, want := range map[string]string{
 		"db-max":  `pool: db-max is "": give`, // empty, yet there
-		"db-size": `strategies: option "db-size": not used by null, which has db-max, db-timeout`,
+		"db-size": `strategies: option "db-size": not used by null, which has db-max, db-timeout, db-max_waiters`,
 	} {
 		before, ok := flags[key]
 		flags[key] = ""

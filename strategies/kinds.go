@@ -40,22 +40,24 @@ func kinds() []kind {
 		},
 		{
 			defaults: Config{Kind: "null", Max: pool.Unlimited, Timeout: defaultTimeout},
-			options:  []settings.Field[Config]{maxField(1), timeoutField()},
-			build:    func(c Config) pool.Strategy { return Null{Max: c.Max, Timeout: c.Timeout} },
+			options:  []settings.Field[Config]{maxField(1), timeoutField(), waitersField()},
+			build:    func(c Config) pool.Strategy { return Null{Max: c.Max, Timeout: c.Timeout, MaxWaiters: c.MaxWaiters} },
 		},
 		{
 			defaults: Config{Kind: "queue", Size: defaultSize, MaxOverflow: defaultOverflow, Timeout: defaultTimeout},
-			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), orderField(), fairnessField()},
+			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), waitersField(), orderField(), fairnessField()},
 			adapt:    adaptQueue,
 			check:    checkQueue,
 			build: func(c Config) pool.Strategy {
-				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, Order: c.Order, Fairness: c.Fairness}
+				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, MaxWaiters: c.MaxWaiters, Order: c.Order, Fairness: c.Fairness}
 			},
 		},
 		{
 			defaults: Config{Kind: "singleton", Size: defaultSize, Timeout: defaultTimeout},
-			options:  []settings.Field[Config]{sizeField(1), timeoutField()},
-			build:    func(c Config) pool.Strategy { return Singleton{Size: c.Size, Timeout: c.Timeout} },
+			options:  []settings.Field[Config]{sizeField(1), timeoutField(), waitersField()},
+			build: func(c Config) pool.Strategy {
+				return Singleton{Size: c.Size, Timeout: c.Timeout, MaxWaiters: c.MaxWaiters}
+			},
 		},
 		{
 			defaults: Config{Kind: "static", Timeout: defaultTimeout},
@@ -93,11 +95,11 @@ func ConfigOf(s pool.Strategy) (Config, bool) {
 	case Assertion:
 		return Config{Kind: "assertion", NoStack: s.NoStack}, true
 	case Null:
-		return Config{Kind: "null", Max: s.Max, Timeout: s.Timeout}, true
+		return Config{Kind: "null", Max: s.Max, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters}, true
 	case Queue:
-		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, Order: s.Order, Fairness: s.Fairness}, true
+		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters, Order: s.Order, Fairness: s.Fairness}, true
 	case Singleton:
-		return Config{Kind: "singleton", Size: s.Size, Timeout: s.Timeout}, true
+		return Config{Kind: "singleton", Size: s.Size, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters}, true
 	case Static:
 		return Config{Kind: "static", Timeout: s.Timeout}, true
 	}

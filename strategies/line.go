@@ -39,6 +39,7 @@ type line struct {
 	mu       sync.Mutex
 	limits   pool.Limits
 	timeout  time.Duration
+	most     int  // waiters for whom nothing is being opened; 0: no bound
 	linger   bool // overflow stays open while idle, until upkeep closes it
 	waiting  waiters
 	idle     idle
@@ -148,7 +149,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 func (l *line) refusal(m pool.Mode) error {
 	switch {
 	case m&pool.NoWait == 0 && l.timeout != NoWait:
-		return nil
+		return l.waiting.turnAway(l.waiting.n-l.opening.n(), l.most, m)
 	case l.paused:
 		return pool.ErrSuspended
 	case !l.spare():

@@ -15,6 +15,10 @@ type Null struct {
 	// Timeout is the longest wait for a resource, opening included. 0: no limit of its
 	// own, ctx alone decides. NoWait: do not stand in line.
 	Timeout time.Duration
+	// MaxWaiters is the most acquirers in line, those for whom a resource is being opened not
+	// counted; who comes when so many wait is refused at once with pool.ErrOverloaded. 0: no
+	// bound. Raising it means fewer refusals and longer waits.
+	MaxWaiters int
 }
 
 // Kind is "null".
@@ -26,6 +30,6 @@ func (n Null) Start(h pool.Host) (pool.Seating, error) {
 		return nil, err
 	}
 	l := newLine(h, pool.Limits{Seats: n.Max, Keep: 0}, n.Timeout)
-	l.oneUse = true
+	l.most, l.oneUse = n.MaxWaiters, true
 	return l, nil
 }

@@ -23,6 +23,10 @@ type Queue struct {
 	// Timeout is the longest wait for a resource, opening included. 0: no limit of its
 	// own, ctx alone decides. NoWait: do not stand in line.
 	Timeout time.Duration
+	// MaxWaiters is the most acquirers in line, those for whom a resource is being opened not
+	// counted; who comes when so many wait is refused at once with pool.ErrOverloaded. 0: no
+	// bound. Raising it means fewer refusals and longer waits.
+	MaxWaiters int
 	// Order of lending idle resources.
 	Order Order
 	// Fairness towards those who stand in line.
@@ -81,6 +85,7 @@ func (q Queue) Start(h pool.Host) (pool.Seating, error) {
 		seats = q.Size + q.MaxOverflow
 	}
 	l := newLine(h, pool.Limits{Seats: seats, Keep: q.Size}, q.Timeout)
+	l.most = q.MaxWaiters
 	l.fifo = q.Order == FIFO
 	l.passing.allowed = q.Fairness == Bounded
 	if q.Order == Affine || q.Order == "" {

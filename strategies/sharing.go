@@ -29,6 +29,7 @@ type sharing struct {
 	mu      sync.Mutex
 	limits  pool.Limits
 	timeout time.Duration
+	most    int // waiters who have no chair; 0: no bound
 	waiting waiters
 	chairs  []*chair
 	bound   map[owner]*chair
@@ -118,6 +119,11 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 		if !s.soon(me) {
 			s.mu.Unlock()
 			return pool.Grant{}, pool.ErrExhausted
+		}
+	} else if s.bound[me] == nil {
+		if err := s.waiting.turnAway(s.waiting.n-s.seated, s.most, m); err != nil {
+			s.mu.Unlock()
+			return pool.Grant{}, err
 		}
 	}
 	w := s.newWaiter(ctx, 0)

@@ -28,6 +28,10 @@ type Singleton struct {
 	// Timeout is the longest wait for a resource, opening included. 0: no limit of its
 	// own, ctx alone decides. NoWait: do not stand in line.
 	Timeout time.Duration
+	// MaxWaiters is the most acquirers in line for a resource that others hold; who comes when
+	// so many wait is refused at once with pool.ErrOverloaded. 0: no bound. Raising it means
+	// fewer refusals and longer waits.
+	MaxWaiters int
 }
 
 // Kind is "singleton".
@@ -39,7 +43,9 @@ func (s Singleton) Start(h pool.Host) (pool.Seating, error) {
 		return nil, err
 	}
 	limits := pool.Limits{Seats: s.Size, Keep: s.Size, Sharing: pool.Nested}
-	return newSharing(h, limits, s.Timeout, scopeOrGoroutine), nil
+	seating := newSharing(h, limits, s.Timeout, scopeOrGoroutine)
+	seating.most = s.MaxWaiters
+	return seating, nil
 }
 
 // Owner implements pool.Owned.

@@ -50,7 +50,8 @@ type waiters struct {
 	n          int
 	spare      sync.Pool // of this line only: channels belong to a synctest bubble
 
-	waited  uint64 // guarded by the lock too
+	waited  uint64 // guarded by the lock too, as are the next
+	shed    uint64 // acquirers that were turned away
 	watched int    // how many in line have their ctx watched
 
 	// Added up by each waiter itself, outside the lock.
@@ -176,7 +177,7 @@ func (l *waiters) refuse(w *waiter, now time.Duration) (pool.Grant, error) {
 // load adds what the line knows to n.
 func (l *waiters) load(n pool.Load) pool.Load {
 	n.Waiting, n.Waited, n.WaitTime = l.n, l.waited, time.Duration(l.waitTime.Load())
-	n.TimedOut, n.Canceled = l.timedOut.Load(), l.canceled.Load()
+	n.TimedOut, n.Canceled, n.Shed = l.timedOut.Load(), l.canceled.Load(), l.shed
 	return n
 }
 
