@@ -205,7 +205,7 @@ func (o Options) opensAtOnce(l Limits) int {
 	switch {
 	case o.OpensAtOnce != 0:
 		return o.OpensAtOnce
-	case l.Keep == 0:
+	case l.Keep == 0 && l.Linger == 0:
 		return Unlimited
 	}
 	return defaultAtOnce

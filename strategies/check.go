@@ -41,6 +41,9 @@ func checkQueue(c Config, called naming) error {
 	case c.Size == pool.Unlimited && c.MaxOverflow != 0:
 		return fmt.Errorf("strategies: option %q: not used by queue with %s unlimited, over which nothing can be: leave it out, or give 0",
 			called("max_overflow"), called("size"))
+	case c.Linger != 0 && (c.Size == pool.Unlimited || c.MaxOverflow == 0):
+		return fmt.Errorf("strategies: option %q: not used by queue without overflow: leave it out, or give %s",
+			called("linger"), called("max_overflow"))
 	}
 	return nil
 }
@@ -48,7 +51,7 @@ func checkQueue(c Config, called naming) error {
 // allOptions are all there are: the union of those of every kind, in the order in
 // which they are written. The ranges are the widest.
 func allOptions() []settings.Field[Config] {
-	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), noStackField()}
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), lingerField(), noStackField()}
 }
 
 func sizeField(min int) settings.Field[Config] {
@@ -97,6 +100,12 @@ func fairnessField() settings.Field[Config] {
 	return settings.Enum("fairness", func(c *Config) *Fairness { return &c.Fairness },
 		settings.Word[Fairness]{Text: string(Strict), Value: Strict},
 		settings.Word[Fairness]{Text: string(Bounded), Value: Bounded})
+}
+
+func lingerField() settings.Field[Config] {
+	f := settings.Duration("linger", `give a duration such as "30s", or "0s" for none`, func(c *Config) *time.Duration { return &c.Linger })
+	f.OmitZero = true
+	return f
 }
 
 func noStackField() settings.Field[Config] {

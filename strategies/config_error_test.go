@@ -31,6 +31,7 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		from1 = `give 1 to 1048576, or "unlimited" (in Go pool.Unlimited)`
 		wait  = `give a duration such as "30s", "0s" not to wait (in Go NoWait), or "unlimited" (in Go 0)`
 		bound = `: not used by queue with size unlimited, over which nothing can be: leave it out, or give 0`
+		over  = `: not used by queue without overflow: leave it out, or give max_overflow`
 		known = `known: assertion, null, queue, singleton, static`
 	)
 	for _, tt := range []struct {
@@ -72,19 +73,22 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 
 		// Options of other kinds, and of none.
 		{literal(config{Kind: "null", Max: 1, Size: 2}), `strategies: option "size": not used by null, which has max, timeout, max_waiters`},
-		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, max_waiters, order, fairness`},
+		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, max_waiters, order, fairness, linger`},
 		{text("assertion?timeout=unlimited"), `strategies: option "timeout": not used by assertion, which has no_stack`},
 		{document(map[string]any{"kind": "static", "size": 5}), `strategies: option "size": not used by static, which has timeout`},
 		{literal(config{Kind: "queue", Size: pool.Unlimited, MaxOverflow: 1}), `strategies: option "max_overflow"` + bound},
 		{text("queue?size=unlimited&max_overflow=unlimited"), `strategies: option "max_overflow"` + bound},
+		{text("queue?linger=-1s"), `pool: queue linger is "-1s": give a duration such as "30s", or "0s" for none`},
+		{text("queue?max_overflow=0&linger=1s"), `strategies: option "linger"` + over},
+		{query("pool_size=unlimited&pool_linger=1s"), `strategies: option "pool_linger"` + strings.Replace(over, "max", "pool_max", 1)},
 		{env("LIDO_SIZE=unlimited", "LIDO_MAX_OVERFLOW=10"), `strategies: option "LIDO_MAX_OVERFLOW"` +
 			strings.Replace(bound, "with size", "with LIDO_SIZE", 1)},
-		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_max_waiters, pool_order, pool_fairness`},
+		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_max_waiters, pool_order, pool_fairness, pool_linger`},
 		{env("LIDO_STRATEGY=null", "LIDO_SIZE=1"), `strategies: option "LIDO_SIZE": not used by null, which has LIDO_MAX, LIDO_TIMEOUT, LIDO_MAX_WAITERS`},
-		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, max_waiters, order, fairness`},
-		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness`},
-		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness`},
-		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, max_waiters, order, fairness`},
+		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, max_waiters, order, fairness, linger`},
+		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, linger`},
+		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, linger`},
+		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, max_waiters, order, fairness, linger`},
 
 		// Several at once.
 		{text("null?sise=1&order=x&max=0&timeout=soon"), strings.Join([]string{

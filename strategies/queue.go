@@ -11,7 +11,7 @@ import (
 // arrival with what comes first, a returned resource or a finished open.
 //
 // A returned resource goes to the longest waiter; without one it stays open if fewer than
-// Size are idle, else it is closed.
+// Size are idle, else it is closed, at once or after Linger.
 type Queue struct {
 	// Size is how many resources stay open when idle. 0 keeps none. pool.Unlimited
 	// keeps, and opens, as many as are ever wanted at once.
@@ -31,6 +31,11 @@ type Queue struct {
 	Order Order
 	// Fairness towards those who stand in line.
 	Fairness Fairness
+	// Linger is how long a resource over Size stays open while nobody uses it, until upkeep
+	// closes it. 0: it is closed as soon as Size are idle. Raising it saves opens where peaks
+	// come again, at the cost of resources that lie idle in between. It must be 0 if there is no
+	// overflow.
+	Linger time.Duration
 }
 
 // Order is the order in which idle resources are lent again.
@@ -84,7 +89,8 @@ func (q Queue) Start(h pool.Host) (pool.Seating, error) {
 	if q.Size != pool.Unlimited && q.MaxOverflow != pool.Unlimited {
 		seats = q.Size + q.MaxOverflow
 	}
-	l := newLine(h, pool.Limits{Seats: seats, Keep: q.Size}, q.Timeout)
+	l := newLine(h, pool.Limits{Seats: seats, Keep: q.Size, Linger: q.Linger}, q.Timeout)
+	l.linger = q.Linger > 0
 	l.most = q.MaxWaiters
 	l.fifo = q.Order == FIFO
 	l.passing.allowed = q.Fairness == Bounded

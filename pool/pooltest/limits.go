@@ -24,6 +24,9 @@ func limitsMakeSense(k *kit) {
 	if k.bounded() && (k.Keep == pool.Unlimited || k.Keep > k.Seats) {
 		k.Errorf("Limits.Keep is %d of %d seats, want no more than there are", k.Keep, k.Seats)
 	}
+	if k.Linger < 0 {
+		k.Errorf("Limits.Linger is %v, want 0 or more", k.Linger)
+	}
 	if _, ok := k.seat().seating.(pool.Sharer); k.shares() && !ok {
 		k.Errorf("Limits.Sharing is %d but the Seating is no pool.Sharer", k.Sharing)
 	}
@@ -92,7 +95,7 @@ func keepBoundsWhatIsIdle(k *kit) {
 	k.open()
 	k.release(k.fill(0)...)
 	s := k.pool.Stats()
-	if k.Keep != pool.Unlimited && s.Idle > k.Keep {
+	if k.Keep != pool.Unlimited && k.Linger == 0 && s.Idle > k.Keep {
 		k.Errorf("after %d returns %d are idle, want Limits.Keep, %d, at most", k.many(), s.Idle, k.Keep)
 	}
 	if n := k.fake.OpenNow(); n != s.Idle {

@@ -72,7 +72,7 @@ func poolPromises() []promise {
 			run:         trafficLeavesEveryoneWhole,
 		}, {
 			name:        "KeepBoundsWhatIsIdle",
-			explanation: "at most Limits.Keep resources stay open while idle; what is returned beyond that is closed.",
+			explanation: "at most Limits.Keep resources stay open while idle; what is returned beyond that is closed, or stays for Limits.Linger.",
 			run:         keepBoundsWhatIsIdle,
 		}, {
 			name:        "FirstComeFirstServed",
