@@ -1,6 +1,7 @@
 package strategies
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,10 @@ func adaptQueue(c *Config, given map[string]string) {
 }
 
 func checkQueue(c Config, called naming) error {
+	return errors.Join(checkOverflow(c, called), checkShares(c, called))
+}
+
+func checkOverflow(c Config, called naming) error {
 	switch {
 	case c.Size == 0 && c.MaxOverflow == 0:
 		return &pool.OptionError{Field: kind{defaults: c}.label("size", called), Value: 0,
@@ -48,10 +53,24 @@ func checkQueue(c Config, called naming) error {
 	return nil
 }
 
+func checkShares(c Config, called naming) error {
+	if c.Shares == "" {
+		return nil
+	}
+	_, remedy := c.Shares.percents()
+	if remedy == "" && c.Fairness == Bounded {
+		remedy = fmt.Sprintf("it needs %s strict: who passes by an open line has no class", called("fairness"))
+	}
+	if remedy == "" {
+		return nil
+	}
+	return &pool.OptionError{Field: kind{defaults: c}.label("shares", called), Value: quote(string(c.Shares)), Remedy: remedy}
+}
+
 // allOptions are all there are: the union of those of every kind, in the order in
 // which they are written. The ranges are the widest.
 func allOptions() []settings.Field[Config] {
-	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), lingerField(), noStackField()}
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), sharesField(), lingerField(), noStackField()}
 }
 
 func sizeField(min int) settings.Field[Config] {
@@ -100,6 +119,11 @@ func fairnessField() settings.Field[Config] {
 	return settings.Enum("fairness", func(c *Config) *Fairness { return &c.Fairness },
 		settings.Word[Fairness]{Text: string(Strict), Value: Strict},
 		settings.Word[Fairness]{Text: string(Bounded), Value: Bounded})
+}
+
+// sharesField takes any text: checkQueue says what is wrong with it.
+func sharesField() settings.Field[Config] {
+	return settings.String("shares", func(c *Config) *Shares { return &c.Shares })
 }
 
 func lingerField() settings.Field[Config] {

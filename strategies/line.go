@@ -281,7 +281,7 @@ func (l *line) failed(counted bool, err error, a pool.Answer) {
 	case a != pool.AnswerOne && live == 0 && l.opening.underWay() == 0:
 		l.waiting.serveAll(err)
 	case counted && l.waiting.n > l.opening.n():
-		if w := l.waiting.first(); w == nil {
+		if w := l.waiting.longest(); w == nil {
 		} else if l.idle.n > 0 && !l.paused { // only while it replaces
 			l.serve(w, l.idle.pop(l.fifo))
 		} else {

@@ -31,6 +31,10 @@ type Queue struct {
 	Order Order
 	// Fairness towards those who stand in line.
 	Fairness Fairness
+	// Shares are the priority classes of acquirers, who say by pool.WithClass which is theirs.
+	// Empty: there are none. It needs Fairness Strict. A larger share lets a class wait for less,
+	// and the highest for more. Costs a look at each class with each hand-off.
+	Shares Shares
 	// Linger is how long a resource over Size stays open while nobody uses it, until upkeep
 	// closes it. 0: it is closed as soon as Size are idle. Raising it saves opens where peaks
 	// come again, at the cost of resources that lie idle in between. It must be 0 if there is no
@@ -93,6 +97,10 @@ func (q Queue) Start(h pool.Host) (pool.Seating, error) {
 	l.linger = q.Linger > 0
 	l.most = q.MaxWaiters
 	l.fifo = q.Order == FIFO
+	if q.Shares != "" {
+		percents, _ := q.Shares.percents()
+		l.waiting.classes = newClasses(percents)
+	}
 	l.passing.allowed = q.Fairness == Bounded
 	if q.Order == Affine || q.Order == "" {
 		l.serveThemselves()

@@ -28,7 +28,7 @@ type waiter struct {
 	number uint64        // of those who ever came
 	since  time.Duration // on the seating's clock; w's own until it waits
 	prior  time.Duration // what it had waited before
-	*claim               // where seats are shared; else nil
+	*claim               // where seats are shared, or acquirers have classes; else nil
 	ahead  uint32        // how many stood in line before it
 	saw    uint32        // how often the line had been open when it came
 
@@ -39,8 +39,9 @@ type waiter struct {
 
 // claim is for whom a waiter waits.
 type claim struct {
-	owner owner
-	chair *chair // the one that owner has, if any
+	owner  owner
+	chair  *chair // the one that owner has, if any
+	*place        // where acquirers have classes
 }
 
 // waiters is the line: an intrusive list, so that leaving it costs the same from
@@ -49,6 +50,7 @@ type waiters struct {
 	head, tail *waiter
 	n          int
 	spare      sync.Pool // of this line only: channels belong to a synctest bubble
+	classes    *classes  // nil: there are none
 
 	waited  uint64 // guarded by the lock too, as are the next
 	shed    uint64 // acquirers that were turned away
@@ -81,8 +83,12 @@ func (l *waiters) pushBack(w *waiter) {
 	}
 	l.tail = w
 	l.n++
+	if l.classes != nil {
+		l.classes.join(w)
+	}
 }
 
+// pushFront is for who replaces.
 func (l *waiters) pushFront(w *waiter) {
 	w.queued = true
 	w.next, w.prev = l.head, nil
@@ -115,18 +121,40 @@ func (l *waiters) remove(w *waiter) {
 	if w.watched {
 		l.watched--
 	}
+	if l.classes != nil && !w.replaces {
+		l.classes.leave(w)
+	}
 }
 
-// first returns the longest waiter whose ctx has not ended. It sends those away whose has:
-// nobody hands them anything, and nobody looks at them twice.
+// first returns whom the next seat is for, the longest waiter or that of its class, of those whose
+// ctx has not ended. It sends those away whose has: nobody hands them anything, and nobody looks at
+// them twice.
 func (l *waiters) first() *waiter {
-	for w := l.head; w != nil; w = l.head {
-		if w.ctx.Err() == nil {
+	for {
+		w := l.head
+		if l.classes != nil && w != nil && !w.replaces {
+			w = l.classes.next()
+		}
+		if w == nil || !l.ended(w) {
 			return w
 		}
-		l.serve(w, pool.Grant{}, context.Cause(w.ctx))
 	}
-	return nil
+}
+
+// longest returns the longest waiter whose ctx has not ended, as first does.
+func (l *waiters) longest() *waiter {
+	for l.head != nil && l.ended(l.head) {
+	}
+	return l.head
+}
+
+// ended sends w away if its ctx has ended.
+func (l *waiters) ended(w *waiter) bool {
+	if w.ctx.Err() == nil {
+		return false
+	}
+	l.serve(w, pool.Grant{}, context.Cause(w.ctx))
+	return true
 }
 
 // serve takes w out of the line with what it gets, and wakes it.
@@ -137,6 +165,9 @@ func (l *waiters) serve(w *waiter, g pool.Grant, err error) {
 
 // grant is serve, but for the wake, which must follow.
 func (l *waiters) grant(w *waiter, g pool.Grant, err error) {
+	if l.classes != nil && err == nil && !w.replaces {
+		l.classes.handOff(w)
+	}
 	l.remove(w)
 	w.grant, w.err = g, err
 }

@@ -103,11 +103,11 @@ func Enum[C any, V comparable](key string, at func(*C) *V, words ...Word[V]) Fie
 }
 
 // String is any text. The empty one is not written.
-func String[C any](key string, at func(*C) *string) Field[C] {
-	f := newField(key, "give a text", at, spelling[string]{
-		parse: func(text string) (string, bool) { return text, true },
-		value: func(s string) any { return s },
-		valid: func(string) bool { return true },
+func String[C any, S ~string](key string, at func(*C) *S) Field[C] {
+	f := newField(key, "give a text", at, spelling[S]{
+		parse: func(text string) (S, bool) { return S(text), true },
+		value: func(s S) any { return string(s) },
+		valid: func(S) bool { return true },
 	})
 	f.OmitZero = true
 	return f
