@@ -142,7 +142,7 @@ func TestADSNThatAsksAnExistingPoolForOtherSettingsFails(t *testing.T) {
 }
 
 var everySetting = manage.Settings{
-	Strategy: strategies.Config{Kind: "queue", Size: 1, MaxOverflow: pool.Unlimited, Timeout: strategies.NoWait, MaxWaiters: 7, Order: strategies.FIFO, Fairness: strategies.Strict, Shares: "0,20,10", Linger: time.Minute},
+	Strategy: strategies.Config{Kind: "queue", Size: 1, MaxOverflow: pool.Unlimited, Timeout: strategies.NoWait, MaxWaiters: 7, Order: strategies.FIFO, Fairness: strategies.Strict, Shed: true, Shares: "0,20,10", Linger: time.Minute},
 	Name:     "a name & more", MaxAge: time.Hour, Ping: true, PingAfter: 3 * time.Second, Attempts: 2, OpenAttempts: 4,
 	OpenTimeout: time.Minute, PingTimeout: pool.Inline, ResetTimeout: time.Second, CloseTimeout: 90 * time.Second,
 	Reset: sqldriver.Commit, Dropped: pool.KeepDropped, Stacks: true,
@@ -169,7 +169,7 @@ func TestSettingsReadFromTheirOwnTextAreEqual(t *testing.T) {
 			t.Errorf("%s: read as %+v, %v; want %+v", data, back, err, s)
 		}
 	}
-	if len(manage.SettingKeys()) != 34 || strings.Count(everySetting.String(), "=") != 32 {
+	if len(manage.SettingKeys()) != 35 || strings.Count(everySetting.String(), "=") != 33 {
 		t.Errorf("%d keys, text %s: a setting is missing in this test", len(manage.SettingKeys()), everySetting)
 	}
 }
@@ -216,7 +216,7 @@ func TestErrorsCallASettingWhatTheTextCallsIt(t *testing.T) {
 		{env("LIDO_SIZE", "x"), `manage: environment variables LIDO_…: pool: LIDO_SIZE is "x"` + from0},
 		{env("LIDO_PING", "x"), `manage: environment variables LIDO_…: pool: LIDO_PING is "x": give true or false`},
 		{env("LIDO_MAX", "1"), `manage: environment variables LIDO_…: strategies: option "LIDO_MAX": not used by queue, ` +
-			`which has LIDO_SIZE, LIDO_MAX_OVERFLOW, LIDO_TIMEOUT, LIDO_MAX_WAITERS, LIDO_ORDER, LIDO_FAIRNESS, LIDO_SHARES, LIDO_LINGER`},
+			`which has LIDO_SIZE, LIDO_MAX_OVERFLOW, LIDO_TIMEOUT, LIDO_MAX_WAITERS, LIDO_ORDER, LIDO_FAIRNESS, LIDO_SHED, LIDO_SHARES, LIDO_LINGER`},
 		{env("LIDO_STRATEGY", "quue"), `manage: environment variables LIDO_…: strategies: LIDO_STRATEGY "quue": unknown; ` +
 			`did you mean "queue"? known: assertion, null, queue, singleton, static`},
 		{env("LIDO_PING_AFTER", "3s"), `manage: environment variables LIDO_…: LIDO_PING_AFTER needs LIDO_PING=true`},
@@ -225,7 +225,7 @@ func TestErrorsCallASettingWhatTheTextCallsIt(t *testing.T) {
 		{object(`{"Ping":true}`), `manage: settings: setting "Ping": unknown; did you mean "ping"?`},
 		{object(`{"kind":"null"}`), `manage: settings: setting "kind": unknown; did you mean "strategy"?`},
 		{object(`{"lifetime":"1h"}`), `manage: settings: setting "lifetime": unknown; known: strategy, size, max_overflow, max, ` +
-			`timeout, max_waiters, order, fairness, shares, linger, no_stack, name, max_age, max_idle, min_idle, keep_alive, jitter, ping, ping_after, attempts, open_attempts, ` +
+			`timeout, max_waiters, order, fairness, shed, shares, linger, no_stack, name, max_age, max_idle, min_idle, keep_alive, jitter, ping, ping_after, attempts, open_attempts, ` +
 			`opens_at_once, open_interval, backoff, backoff_max, on_open_failure, open_timeout, ping_timeout, ` +
 			`reset_timeout, close_timeout, hung_close, reset, dropped, stacks`},
 		{object(`{"size":"x"}`), `manage: settings: pool: queue size is "x"` + from0},

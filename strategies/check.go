@@ -70,7 +70,7 @@ func checkShares(c Config, called naming) error {
 // allOptions are all there are: the union of those of every kind, in the order in
 // which they are written. The ranges are the widest.
 func allOptions() []settings.Field[Config] {
-	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), sharesField(), lingerField(), noStackField()}
+	return []settings.Field[Config]{sizeField(0), overflowField(0), maxField(0), timeoutField(), waitersField(), orderField(), fairnessField(), shedField(), sharesField(), lingerField(), noStackField()}
 }
 
 func sizeField(min int) settings.Field[Config] {
@@ -119,6 +119,10 @@ func fairnessField() settings.Field[Config] {
 	return settings.Enum("fairness", func(c *Config) *Fairness { return &c.Fairness },
 		settings.Word[Fairness]{Text: string(Strict), Value: Strict},
 		settings.Word[Fairness]{Text: string(Bounded), Value: Bounded})
+}
+
+func shedField() settings.Field[Config] {
+	return settings.Bool("shed", func(c *Config) *bool { return &c.Shed })
 }
 
 // sharesField takes any text: checkQueue says what is wrong with it.

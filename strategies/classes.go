@@ -1,6 +1,7 @@
 package strategies
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -89,15 +90,15 @@ func newClasses(percents []int) *classes {
 	return c
 }
 
-// classOf is the class of an acquirer, of those there are.
-func (c *classes) classOf(w *waiter) int { return min(pool.ClassOf(w.ctx), len(c.all)-1) }
+// classOf is the class that ctx names, of those there are.
+func (c *classes) classOf(ctx context.Context) int { return min(pool.ClassOf(ctx), len(c.all)-1) }
 
 // join puts w behind those of its class.
 func (c *classes) join(w *waiter) {
 	if w.claim == nil {
 		w.claim = &claim{place: new(place)}
 	}
-	*w.place = place{class: c.classOf(w)}
+	*w.place = place{class: c.classOf(w.ctx)}
 	k := &c.all[w.place.class]
 	if k.n == 0 {
 		const enough = 200 // no debt is larger
@@ -152,6 +153,19 @@ func (c *classes) next() *waiter {
 		return due
 	}
 	return highest
+}
+
+// ahead is how many go before somebody who came now: at least those of its class and of higher ones, unless
+// the share of its class takes it there sooner. More of higher classes may come, and lower ones take their share.
+func (c *classes) ahead(ctx context.Context) (n int) {
+	at := c.classOf(ctx)
+	for i := range at + 1 {
+		n += c.all[i].n
+	}
+	if k := &c.all[at]; k.share > 0 {
+		n = min(n, (k.n+1)*100/k.share-1)
+	}
+	return n
 }
 
 // handOff keeps the accounts of a hand-off to w, the one that next chose, who is still in line.

@@ -55,6 +55,8 @@ type Config struct {
 	Order Order `json:"order" yaml:"order"`
 	// Fairness is Queue.Fairness. The empty one means Strict too, and is left out of texts.
 	Fairness Fairness `json:"fairness" yaml:"fairness"`
+	// Shed is Queue.Shed.
+	Shed bool `json:"shed" yaml:"shed"`
 	// Shares is Queue.Shares. The empty one is left out of texts.
 	Shares Shares `json:"shares" yaml:"shares"`
 	// Linger is Queue.Linger. The zero is left out of texts.
@@ -257,7 +259,7 @@ func (c Config) Query() (url.Values, error) {
 }
 
 // FromEnv reads environment variables, with lookup mostly os.LookupEnv: prefix and then STRATEGY,
-// SIZE, MAX_OVERFLOW, MAX, TIMEOUT, MAX_WAITERS, ORDER, FAIRNESS, SHARES, LINGER, NO_STACK. It reports false if none is
+// SIZE, MAX_OVERFLOW, MAX, TIMEOUT, MAX_WAITERS, ORDER, FAIRNESS, SHED, SHARES, LINGER, NO_STACK. It reports false if none is
 // set. An empty variable counts as not set. A misspelled name cannot be noticed.
 func FromEnv(lookup func(name string) (string, bool), prefix string) (Config, bool, error) {
 	name := func(key string) string { return prefix + strings.ToUpper(key) }
@@ -265,7 +267,7 @@ func FromEnv(lookup func(name string) (string, bool), prefix string) (Config, bo
 }
 
 // FromTexts reads what lookup knows by name, where name says what the keys "strategy", "size",
-// "max_overflow", "max", "timeout", "max_waiters", "order", "fairness", "shares", "linger" and "no_stack" are called there; errors use
+// "max_overflow", "max", "timeout", "max_waiters", "order", "fairness", "shed", "shares", "linger" and "no_stack" are called there; errors use
 // those names too. It reports false if lookup knows none. It is for texts that have names of
 // their own, such as flags or a section of a larger file.
 func FromTexts(lookup func(name string) (string, bool), name func(key string) string) (Config, bool, error) {

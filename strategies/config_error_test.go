@@ -73,7 +73,7 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 
 		// Options of other kinds, and of none.
 		{literal(config{Kind: "null", Max: 1, Size: 2}), `strategies: option "size": not used by null, which has max, timeout, max_waiters`},
-		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, max_waiters, order, fairness, shares, linger`},
+		{text("queue?max=1"), `strategies: option "max": not used by queue, which has size, max_overflow, timeout, max_waiters, order, fairness, shed, shares, linger`},
 		{text("assertion?timeout=unlimited"), `strategies: option "timeout": not used by assertion, which has no_stack`},
 		{document(map[string]any{"kind": "static", "size": 5}), `strategies: option "size": not used by static, which has timeout`},
 		{literal(config{Kind: "queue", Size: pool.Unlimited, MaxOverflow: 1}), `strategies: option "max_overflow"` + bound},
@@ -88,17 +88,18 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		{env("LIDO_SHARES=50,40,20"), `pool: LIDO_SHARES is "50,40,20": that is 110 per cent; give 100 or less in all`},
 		{object(`{"shares":"0,60,40"}`), `pool: queue shares is "0,60,40": nothing is left for the first class; give it 1 or more, or 99 or less in all`},
 		{query("pool_shares=0,20&pool_fairness=bounded"), `pool: pool_shares is "0,20": it needs pool_fairness strict: who passes by an open line has no class`},
+		{text("queue?shed=always"), `pool: queue shed is "always": give true or false`},
 		{text("queue?linger=-1s"), `pool: queue linger is "-1s": give a duration such as "30s", or "0s" for none`},
 		{text("queue?max_overflow=0&linger=1s"), `strategies: option "linger"` + over},
 		{query("pool_size=unlimited&pool_linger=1s"), `strategies: option "pool_linger"` + strings.Replace(over, "max", "pool_max", 1)},
 		{env("LIDO_SIZE=unlimited", "LIDO_MAX_OVERFLOW=10"), `strategies: option "LIDO_MAX_OVERFLOW"` +
 			strings.Replace(bound, "with size", "with LIDO_SIZE", 1)},
-		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_max_waiters, pool_order, pool_fairness, pool_shares, pool_linger`},
+		{query("pool_max=1"), `strategies: option "pool_max": not used by queue, which has pool_size, pool_max_overflow, pool_timeout, pool_max_waiters, pool_order, pool_fairness, pool_shed, pool_shares, pool_linger`},
 		{env("LIDO_STRATEGY=null", "LIDO_SIZE=1"), `strategies: option "LIDO_SIZE": not used by null, which has LIDO_MAX, LIDO_TIMEOUT, LIDO_MAX_WAITERS`},
-		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, max_waiters, order, fairness, shares, linger`},
-		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shares, linger`},
-		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shares, linger`},
-		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shares, linger`},
+		{text("queue?sise=1"), `strategies: option "sise": unknown; did you mean "size"? known: size, max_overflow, timeout, max_waiters, order, fairness, shed, shares, linger`},
+		{object(`{"Size":1}`), `strategies: option "Size": unknown; did you mean "size"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shed, shares, linger`},
+		{object(`{"Kind":"queue"}`), `strategies: option "Kind": unknown; did you mean "kind"? known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shed, shares, linger`},
+		{document(map[any]any{12: 5}), `strategies: option "12": unknown; known: kind, size, max_overflow, timeout, max_waiters, order, fairness, shed, shares, linger`},
 
 		// Several at once.
 		{text("null?sise=1&order=x&max=0&timeout=soon"), strings.Join([]string{

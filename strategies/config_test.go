@@ -24,7 +24,7 @@ type config = strategies.Config
 // valid are configs of every kind with values at every edge.
 func valid() []config {
 	const second = time.Second
-	cs := []config{{Kind: "queue", MaxOverflow: pool.Unlimited, Linger: 1}, {Kind: "queue", Size: 1, Shares: "0,99"}, {Kind: "queue", Size: 1, Shares: "1,19,80", Fairness: strategies.Strict}, {Kind: "queue", Size: 1, MaxOverflow: 2, Linger: 90 * second}}
+	cs := []config{{Kind: "queue", MaxOverflow: pool.Unlimited, Linger: 1}, {Kind: "queue", Size: 1, Shed: true, Shares: "0,99"}, {Kind: "queue", Size: 1, Shares: "1,19,80", Fairness: strategies.Strict}, {Kind: "queue", Size: 1, MaxOverflow: 2, Linger: 90 * second}}
 	for _, n := range []int{0, 1, 7, 1 << 20, pool.Unlimited} {
 		for _, d := range []time.Duration{0, strategies.NoWait, 1, 1500, 90 * second, 36 * time.Hour, 1<<63 - 1} {
 			for _, o := range []strategies.Order{"", strategies.Affine, strategies.LIFO, strategies.FIFO} {
@@ -171,8 +171,8 @@ func TestNewMakesTheStrategyThatALiteralSays(t *testing.T) {
 		want pool.Strategy
 	}{
 		{config{Kind: "queue", Size: 3}, strategies.Queue{Size: 3}},
-		{config{Kind: "queue", MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO, Shares: "0,20,10", Linger: 7},
-			strategies.Queue{MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO, Shares: "0,20,10", Linger: 7}},
+		{config{Kind: "queue", MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO, Shed: true, Shares: "0,20,10", Linger: 7},
+			strategies.Queue{MaxOverflow: pool.Unlimited, Timeout: 5, MaxWaiters: 6, Order: strategies.FIFO, Shed: true, Shares: "0,20,10", Linger: 7}},
 		{config{Kind: "singleton", Size: 2, Timeout: strategies.NoWait},
 			strategies.Singleton{Size: 2, Timeout: strategies.NoWait}},
 		{config{Kind: "null", Max: 4, Timeout: 1}, strategies.Null{Max: 4, Timeout: 1}},
@@ -379,7 +379,7 @@ func TestFromQueryTakesItsKeysAlsoWhenTheyAreWrong(t *testing.T) {
 }
 
 func TestQueryKeysAreWhatFromQueryTakes(t *testing.T) {
-	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_max_waiters", "pool_order", "pool_fairness", "pool_shares", "pool_linger",
+	want := []string{"pool_strategy", "pool_size", "pool_max_overflow", "pool_max", "pool_timeout", "pool_max_waiters", "pool_order", "pool_fairness", "pool_shed", "pool_shares", "pool_linger",
 		"pool_no_stack"}
 	keys := strategies.QueryKeys()
 	if diff := cmp.Diff(want, keys); diff != "" {

@@ -45,11 +45,11 @@ func kinds() []kind {
 		},
 		{
 			defaults: Config{Kind: "queue", Size: defaultSize, MaxOverflow: defaultOverflow, Timeout: defaultTimeout},
-			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), waitersField(), orderField(), fairnessField(), sharesField(), lingerField()},
+			options:  []settings.Field[Config]{sizeField(0), overflowField(0), timeoutField(), waitersField(), orderField(), fairnessField(), shedField(), sharesField(), lingerField()},
 			adapt:    adaptQueue,
 			check:    checkQueue,
 			build: func(c Config) pool.Strategy {
-				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, MaxWaiters: c.MaxWaiters, Order: c.Order, Fairness: c.Fairness, Shares: c.Shares, Linger: c.Linger}
+				return Queue{Size: c.Size, MaxOverflow: c.MaxOverflow, Timeout: c.Timeout, MaxWaiters: c.MaxWaiters, Order: c.Order, Fairness: c.Fairness, Shed: c.Shed, Shares: c.Shares, Linger: c.Linger}
 			},
 		},
 		{
@@ -97,7 +97,7 @@ func ConfigOf(s pool.Strategy) (Config, bool) {
 	case Null:
 		return Config{Kind: "null", Max: s.Max, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters}, true
 	case Queue:
-		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters, Order: s.Order, Fairness: s.Fairness, Shares: s.Shares, Linger: s.Linger}, true
+		return Config{Kind: "queue", Size: s.Size, MaxOverflow: s.MaxOverflow, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters, Order: s.Order, Fairness: s.Fairness, Shed: s.Shed, Shares: s.Shares, Linger: s.Linger}, true
 	case Singleton:
 		return Config{Kind: "singleton", Size: s.Size, Timeout: s.Timeout, MaxWaiters: s.MaxWaiters}, true
 	case Static:

@@ -59,6 +59,7 @@ type line struct {
 	bell    bell
 	watch   watch
 	pace    pace
+	service service
 }
 
 // looksAt is how many seats a pool looks at in self-service before it asks.
@@ -111,7 +112,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 		l.mu.Unlock()
 		return pool.Grant{Seat: s}, nil
 	}
-	if err := l.refusal(m); err != nil {
+	if err := l.refusal(ctx, m); err != nil {
 		l.calm()
 		l.mu.Unlock()
 		return pool.Grant{}, err
@@ -146,10 +147,13 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 }
 
 // refusal is the answer to an acquirer who may not stand in line; nil if it may. The caller holds mu.
-func (l *line) refusal(m pool.Mode) error {
+func (l *line) refusal(ctx context.Context, m pool.Mode) error {
 	switch {
 	case m&pool.NoWait == 0 && l.timeout != NoWait:
-		return l.waiting.turnAway(l.waiting.n-l.opening.n(), l.most, m)
+		if err := l.waiting.turnAway(l.waiting.n-l.opening.n(), l.most, m); err != nil || m&pool.Again != 0 {
+			return err
+		}
+		return l.shed(ctx)
 	case l.paused:
 		return pool.ErrSuspended
 	case !l.spare():
@@ -306,6 +310,7 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	delete(l.overdue, s)
 	l.passed()
 	if w := l.next(); w != nil && !l.oneUse && !l.excess() {
+		l.served(w)
 		l.waiting.grant(w, pool.Grant{Seat: s}, nil)
 		l.handed++
 		l.handedOver(s)
@@ -358,7 +363,7 @@ func (l *line) Pause(on bool) {
 	if l.passing.open {
 		l.shut(l.now())
 	}
-	l.paused = on
+	l.paused, l.service.lined = on, false
 	l.attend()
 	if !on {
 		l.serveIdle()
@@ -431,7 +436,7 @@ func (l *line) attend() {
 // calm ends a visit: it stops attending if there is no reason for it any more.
 func (l *line) calm() {
 	if l.waiting.n == 0 {
-		l.passing.open = false
+		l.passing.open, l.service.lined = false, false
 	} else if l.adopts() {
 		l.ring(l.now())
 	}
@@ -485,6 +490,7 @@ func (l *line) put(s pool.Seat) bool {
 
 // serve hands a seat to a waiter.
 func (l *line) serve(w *waiter, s pool.Seat) {
+	l.served(w)
 	l.waiting.serve(w, pool.Grant{Seat: s}, nil)
 	l.handedOver(s)
 }

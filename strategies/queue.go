@@ -31,6 +31,14 @@ type Queue struct {
 	Order Order
 	// Fairness towards those who stand in line.
 	Fairness Fairness
+	// Shed turns an acquirer away with pool.ErrOverloaded, instead of letting it stand in line,
+	// if it cannot be served before its deadline, that of its ctx or Timeout: the line measures
+	// at which rate it is served. Nobody is turned away who has a seat to be opened for it or fewer
+	// than two ahead, nor while little is known: before 8 hand-offs while somebody waited, or when the last is
+	// longer ago than a second and than it took to measure the rate. So a pool that has stalled
+	// turns nobody away. Who is in line and gives up before its deadline makes the estimate too long for those behind.
+	// Costs a clock read for each hand-off, and two for who stands in line.
+	Shed bool
 	// Shares are the priority classes of acquirers, who say by pool.WithClass which is theirs.
 	// Empty: there are none. It needs Fairness Strict. A larger share lets a class wait for less,
 	// and the highest for more. Costs a look at each class with each hand-off.
@@ -97,6 +105,7 @@ func (q Queue) Start(h pool.Host) (pool.Seating, error) {
 	l.linger = q.Linger > 0
 	l.most = q.MaxWaiters
 	l.fifo = q.Order == FIFO
+	l.service.on = q.Shed
 	if q.Shares != "" {
 		percents, _ := q.Shares.percents()
 		l.waiting.classes = newClasses(percents)

@@ -141,6 +141,14 @@ func (l *waiters) first() *waiter {
 	}
 }
 
+// ahead is how many will be served before somebody who came now, at least.
+func (l *waiters) ahead(ctx context.Context) int {
+	if l.classes == nil {
+		return l.n
+	}
+	return l.classes.ahead(ctx)
+}
+
 // longest returns the longest waiter whose ctx has not ended, as first does.
 func (l *waiters) longest() *waiter {
 	for l.head != nil && l.ended(l.head) {
