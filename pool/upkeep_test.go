@@ -228,6 +228,34 @@ func TestMinIdleMustFitTheStrategy(t *testing.T) {
 	}
 }
 
+func TestOverflowLingersUntilItHasLainUnused(t *testing.T) {
+	for _, order := range []strategies.Order{strategies.Affine, strategies.LIFO} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			d := keep(f)
+			s := strategies.Queue{Size: 1, MaxOverflow: 2, Linger: 8 * time.Second, Order: order}
+			p := open(t, f, s, pool.Options{})
+			leases := []testLease{acquire(t, p), acquire(t, p), acquire(t, p)}
+			d.reads(t, "open 0s", "open 0s", "open 0s")
+			for _, l := range leases {
+				release(t, l)
+			}
+			d.until(5 * time.Second)
+			again := []testLease{acquire(t, p), acquire(t, p)} // a burst finds them open
+			d.until(20 * time.Second)
+			d.reads(t, "close 9s") // the one that was not used again; nothing is drawn from Linger
+			for _, l := range again {
+				release(t, l)
+			}
+			d.until(time.Minute)
+			d.reads(t, "close 28s")
+			if s := p.Stats(); s.Idle != 1 || s.ClosedBy[pool.ReasonOverflow] != 2 {
+				t.Errorf("a minute later: %v, closed %v; want the one of Size idle, and two closed as overflow", s, s.ClosedBy)
+			}
+		})
+	}
+}
+
 func TestKeepAlivePingsWhatLiesUnused(t *testing.T) {
 	for _, s := range []pool.Strategy{two, strategies.Static{}, strategies.Singleton{Size: 2}} {
 		synctest.Test(t, func(t *testing.T) {
