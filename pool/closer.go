@@ -62,6 +62,7 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 		why = ReasonDisposed
 	}
 	if e := p.sendClose(r, h, why, cause, why == ReasonInvalid); e != nil {
+		p.upkeep.soon() // the close may hang
 		p.awaitClose(ctx, e, r, h, p.opts.CloseTimeout)
 		return
 	}

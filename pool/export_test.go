@@ -18,3 +18,6 @@ func Upkeeps[T any](p *Pool[T]) bool {
 	defer p.upkeep.mu.Unlock()
 	return p.upkeep.timer != nil
 }
+
+// UpkeepPass has upkeep look at all resources once.
+func UpkeepPass[T any](p *Pool[T]) { p.upkeep.fire() }

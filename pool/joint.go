@@ -93,7 +93,6 @@ func (p *Pool[T]) joinAt(h *hold[T], g uint64) (l Lease[T], ok bool) {
 
 // remember leaves a hint to the joint of a new lease, for its next holder.
 func (p *Pool[T]) remember(ctx context.Context, h *hold[T], at uintptr) {
-	defer p.stirred()
 	if p.shares != Nested {
 		p.hints.table[at].Store(h)
 	} else if h.has(alone) {

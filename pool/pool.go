@@ -215,8 +215,11 @@ func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode, at uintptr) (Lease
 		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
 	l, err := p.checkout(ctx, g, m, start)
-	if err == nil && p.quickJoint {
-		p.remember(ctx, l.hold, at)
+	if err == nil {
+		if p.quickJoint {
+			p.remember(ctx, l.hold, at)
+		}
+		p.stirred()
 	}
 	return l, err
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -15,11 +16,12 @@ import (
 //
 // Acquire and Release tell nobody that a resource is used, and must not: they are the fast path.
 // So upkeep looks at the count of leases in each resource's word. One that has the same count as
-// at the last look, and is not leased, has not been used in between. While resources are used,
-// upkeep looks again and again, after an eighth of the shortest of its times (tick). Once it finds
-// that nothing was used, it falls asleep until something is due: it says so in asleep, and forgets
-// the hints, so that the next Acquire comes by the slow path, where it sees that and wakes it. Each
-// of the two writes first and looks at the other's afterwards, so one of them notices.
+// at the last look, and was not leased then and is not now, has not been used in between. While
+// resources are used, upkeep looks again and again, after an eighth of the shortest of its times
+// (tick). Once it finds that nothing was used, it says so in asleep, and forgets the hints, so that the next
+// Acquire comes by the slow path, where it sees that and wakes it. Each of the two writes first and looks at the
+// other's afterwards, so one of them notices. But who was on the fast path at that moment, with a hint in hand,
+// does not look: so upkeep looks once more, a tick later, before it sleeps until something is due.
 //
 // Resources are cared for one after the other: so never more than one is out of reach for a ping or
 // a close, and Seating.Claim decides whether it is upkeep's or an acquirer's.
@@ -35,15 +37,40 @@ type upkeep[T any] struct {
 	missed  bool // the timer fired meanwhile
 	closed  bool
 
-	sights []sight // by seat; of the pass that runs
+	// Of the pass that runs.
+	sights []sight // by seat
+	seen   view[T]
 }
 
 // sight is what upkeep saw of a resource when it looked last.
 type sight struct {
 	id     uint64
-	leases uint64
+	leases uint64        // or inUse
 	since  time.Duration // when it was first seen unused
 	pinged time.Duration // when it was pinged last
+}
+
+// inUse is sight.leases of what was leased at the last look: its lease may have ended at any time since.
+const inUse = ^uint64(0)
+
+// view is what a look has found.
+type view[T any] struct {
+	old, idle, quiet []rest[T] // what is too old; unused for too long; to be pinged
+	resting          int       // how many rest and are not too old
+	used             bool
+	surplus          int           // how many more are open than are to be kept
+	next             time.Duration // when another will be too old, or is to be pinged
+	ends             time.Duration // when another will have been unused for too long
+}
+
+// rest is a resource that lies unused.
+type rest[T any] struct {
+	r      *record[T]
+	h      *hold[T]
+	leases uint64
+	since  time.Duration
+	why    Reason // to close it
+	ping   bool   // it is to be pinged
 }
 
 const (
@@ -171,65 +198,91 @@ func (u *upkeep[T]) close() {
 func (u *upkeep[T]) fire() {
 	u.mu.Lock()
 	u.at = 0
-	if u.closed || u.running {
-		u.missed = u.running
+	if u.closed {
 		u.mu.Unlock()
 		return
 	}
-	u.running = true
 	u.pool.live.hold()
+	defer u.pool.live.drop()
+	u.missed = u.running
+	busy := u.running
+	u.running = true
 	u.mu.Unlock()
+	begun := u.pool.now()
+	if busy {
+		next := u.markOld(begun)
+		now := u.pool.now()
+		u.schedule(max(next, now+restAfter(now-begun)))
+		return
+	}
 
-	next := u.pass()
+	next, took := u.pass()
 
 	u.mu.Lock()
 	if u.missed {
-		next = u.pool.now()
+		next = 0
 	}
 	u.running, u.missed = false, false
 	u.mu.Unlock()
-	u.schedule(next)
-	u.pool.live.drop()
+	u.schedule(max(next, u.pool.now()+restAfter(took)))
 }
 
-// rest is a resource that lies unused.
-type rest[T any] struct {
-	r *record[T]
-	h *hold[T]
-	*sight
-}
-
-// pass looks at every resource, does what is due, and tells when to look again.
-func (u *upkeep[T]) pass() (next time.Duration) {
+// pass looks at every resource, does what is due, and tells when to look again, and how long it took to look.
+func (u *upkeep[T]) pass() (next, took time.Duration) {
 	p, tick := u.pool, u.tick()
-	u.asleep.Store(false)
-	resting, used, next := u.look(tick)
-	resting, lost := u.closeAged(resting)
-	if lost {
+	begun := p.now()
+	v := u.look(tick)
+	took = p.now() - begun
+	defer v.forget()
+	if p.opts.MaxAge > 0 { // and it must be marked then, though a call of the backend hangs below
+		u.schedule(max(v.next, p.now()+restAfter(took)))
+	}
+	next = v.next
+	if u.closeOld(v) {
 		next = min(next, u.again(tick))
 	}
-	slices.SortStableFunc(resting, func(a, b rest[T]) int { return int(min(max(a.since-b.since, -1), 1)) })
-	next = min(next, u.care(resting))
-	u.stock()
-	if tick == 0 || p.closed.Load() {
-		return next
+	if u.closeIdle(v) {
+		next = min(next, p.now()+tick)
 	}
-	if !used {
+	if v.resting > p.opts.MinIdle {
+		next = min(next, v.ends)
+	}
+	u.stock()
+	next = min(next, u.keepAlive(v, tick))
+	switch {
+	case tick == 0 || p.closed.Load():
+		return next, took
+	case v.used:
+		u.asleep.Store(false)
+	case u.asleep.Load():
+		return next, took
+	default:
 		u.asleep.Store(true)
 		p.hints.forgetAll()
-		if _, used, _ = u.look(tick); !used {
-			return next
-		}
-		u.asleep.Store(false)
 	}
-	return min(next, p.now()+tick)
+	return min(next, p.now()+tick), took
 }
 
-// look finds out what has been used since the last look, what rests, and when something that
-// rests will be too old.
-func (u *upkeep[T]) look(tick time.Duration) (resting []rest[T], used bool, next time.Duration) {
-	p, now := u.pool, u.pool.now()
-	next = forever
+// restAfter is how long upkeep pauses after a look that took so long: so it takes an eighth of a processor at
+// most, however many seats there are. Arbitrary.
+func restAfter(took time.Duration) time.Duration { return 7 * took }
+
+func (v *view[T]) forget() {
+	for _, list := range []*[]rest[T]{&v.old, &v.idle, &v.quiet} {
+		clear(*list)
+		*list = (*list)[:0]
+	}
+}
+
+// look finds out what has been used since the last look, what is due, and when the next will be.
+func (u *upkeep[T]) look(tick time.Duration) *view[T] {
+	p, now, v := u.pool, u.pool.now(), &u.seen
+	o, l := &p.opts, p.Limits()
+	v.resting, v.used, v.surplus, v.next, v.ends = 0, false, 0, forever, forever
+	if l.Linger > 0 {
+		load := p.seating.Load()
+		v.surplus = overflow(l, load.Lent+load.Idle)
+	}
 	p.seats.all(func(r *record[T]) bool {
 		for int(r.seat) >= len(u.sights) {
 			u.sights = append(u.sights, sight{})
@@ -242,24 +295,86 @@ func (u *upkeep[T]) look(tick time.Duration) (resting []rest[T], used bool, next
 		held, leases := r.countLeases()
 		at := r.state()
 		rests := at == idle || at == free || at == leased && held == 0 && p.quickJoint
+		if !rests {
+			leases = inUse
+		}
 		if s.id != h.id || s.leases != leases || !rests {
 			*s = sight{id: h.id, leases: leases, since: now, pinged: s.pinged}
-			used = true
+			v.used = true
 		}
-		if p.opts.MaxAge > 0 {
-			if due := u.agedAt(h); due > now {
-				next = min(next, due)
-			} else if !rests {
+		t := rest[T]{r: r, h: h, leases: leases, since: s.since}
+		if o.MaxAge > 0 {
+			due := u.agedAt(h)
+			switch {
+			case due > now:
+				v.next = min(v.next, due)
+			case rests:
+				r.grownOld(h) // so that nobody gets it before its turn to be closed
+				v.old = append(v.old, t)
+				return true
+			default:
 				r.grownOld(h)
-				next = min(next, u.again(tick))
+				v.next = min(v.next, u.again(tick))
 			}
 		}
 		if rests {
-			resting = append(resting, rest[T]{r, h, s})
+			v.resting++
+			u.sift(v, t, s, now, l.Linger)
 		}
 		return true
 	})
-	return resting, used, next
+	return v
+}
+
+// sift finds out whether a resource that rests is to be closed or pinged now, or when.
+func (u *upkeep[T]) sift(v *view[T], t rest[T], s *sight, now, linger time.Duration) {
+	o := &u.pool.opts
+	ends := forever
+	if o.MaxIdle > 0 {
+		if ends = plus(s.since, u.drawn(o.MaxIdle, s.id, forIdle)); ends <= now {
+			t.why = ReasonIdle
+		}
+	}
+	if v.surplus > 0 {
+		due := plus(s.since, linger)
+		if due <= now && t.why == 0 {
+			t.why = ReasonOverflow
+		}
+		ends = min(ends, due)
+	}
+	if o.KeepAlive > 0 && u.pool.do.ping {
+		due := plus(max(s.since, s.pinged), u.pingAfter(s.id))
+		if t.ping = due <= now; !t.ping {
+			v.next = min(v.next, due)
+		}
+	}
+	switch {
+	case t.why != 0:
+		v.idle = append(v.idle, t)
+	case t.ping:
+		v.quiet = append(v.quiet, t)
+	}
+	if t.why == 0 {
+		v.ends = min(v.ends, ends)
+	}
+}
+
+// markOld marks what is too old while a pass is busy, and tells when the next will be.
+func (u *upkeep[T]) markOld(now time.Duration) (next time.Duration) {
+	next = forever
+	if u.pool.opts.MaxAge == 0 {
+		return next
+	}
+	u.pool.seats.all(func(r *record[T]) bool {
+		if h := r.own.Load(); h == nil {
+		} else if due := u.agedAt(h); due > now {
+			next = min(next, due)
+		} else {
+			r.grownOld(h)
+		}
+		return true
+	})
+	return next
 }
 
 // again is when to look at what is too old and in use.
@@ -279,77 +394,66 @@ func (r *record[T]) grownOld(h *hold[T]) {
 	}
 }
 
-// closeAged closes what is too old, and returns the others. It tells if it lost one to an acquirer.
-func (u *upkeep[T]) closeAged(resting []rest[T]) (others []rest[T], lost bool) {
-	p := u.pool
-	if p.opts.MaxAge == 0 {
-		return resting, false
-	}
-	others = slices.DeleteFunc(resting, func(t rest[T]) bool {
-		switch {
-		case p.now() < u.agedAt(t.h):
-			return false
-		case !u.take(t):
-			lost = true
-		default:
+// closeOld closes what is too old, and tells if it lost one to an acquirer.
+func (u *upkeep[T]) closeOld(v *view[T]) (lost bool) {
+	for _, t := range v.old {
+		if u.take(t) {
 			u.end(t, ReasonAge)
+		} else {
+			lost = true
 		}
-		return true
-	})
-	return others, lost
+	}
+	return lost
 }
 
-// care closes and pings what has lain unused for long enough, the longest first, and tells when the next is
-// due.
-func (u *upkeep[T]) care(resting []rest[T]) (next time.Duration) {
+// closeIdle closes what has lain unused for too long, the longest first, down to MinIdle. It tells if it lost one.
+func (u *upkeep[T]) closeIdle(v *view[T]) (lost bool) {
+	longestFirst(v.idle)
+	for _, t := range v.idle {
+		switch {
+		case v.resting <= u.pool.opts.MinIdle || t.why == ReasonOverflow && v.surplus <= 0:
+			if t.ping {
+				v.quiet = append(v.quiet, t)
+			}
+			continue
+		case u.take(t):
+			u.end(t, t.why)
+			v.surplus--
+		default:
+			lost = true
+		}
+		v.resting--
+	}
+	return lost
+}
+
+func longestFirst[T any](list []rest[T]) {
+	slices.SortStableFunc(list, func(a, b rest[T]) int { return cmp.Compare(a.since, b.since) })
+}
+
+// pingAfter is Options.KeepAlive for one resource.
+func (u *upkeep[T]) pingAfter(id uint64) time.Duration {
+	return max(u.drawn(u.pool.opts.KeepAlive, id, forPing), leastTick)
+}
+
+// keepAlive pings what it is time for, and tells when to look again. When a ping hangs, the others come after
+// another look: there may be more urgent things to do.
+func (u *upkeep[T]) keepAlive(v *view[T], tick time.Duration) (next time.Duration) {
 	p := u.pool
 	next = forever
-	l := p.Limits()
-	surplus := 0
-	if l.Linger > 0 {
-		load := p.seating.Load()
-		surplus = overflow(l, load.Lent+load.Idle)
-	}
-	left := len(resting)
-	for _, t := range resting {
-		due, why := forever, ReasonIdle
-		if p.opts.MaxIdle > 0 {
-			due = t.since + u.drawn(p.opts.MaxIdle, t.id, forIdle)
+	longestFirst(v.quiet)
+	for _, t := range v.quiet {
+		if !u.take(t) {
+			next = min(next, p.now()+tick)
+			continue
 		}
-		if surplus > 0 && t.since+l.Linger < due {
-			due, why = t.since+l.Linger, ReasonOverflow
+		u.sights[t.r.seat].pinged = p.now()
+		if !u.ping(t) {
+			return p.now()
 		}
-		if due < forever && left > p.opts.MinIdle {
-			if now := p.now(); now < due {
-				next = min(next, due)
-			} else if u.take(t) {
-				u.end(t, why)
-				left--
-				surplus--
-				continue
-			}
-		}
-		next = min(next, u.keepAlive(t))
+		next = min(next, plus(p.now(), u.pingAfter(t.h.id)))
 	}
 	return next
-}
-
-// keepAlive pings a resource if it is time, and tells when it will be.
-func (u *upkeep[T]) keepAlive(t rest[T]) (next time.Duration) {
-	p := u.pool
-	if p.opts.KeepAlive == 0 || !p.do.ping {
-		return forever
-	}
-	every := u.drawn(p.opts.KeepAlive, t.id, forPing)
-	if due := max(t.since, t.pinged) + every; p.now() < due {
-		return due
-	}
-	if !u.take(t) {
-		return forever // it is in use: the next look is soon
-	}
-	t.pinged = p.now()
-	u.ping(t)
-	return p.now() + every
 }
 
 // take gets a resting resource out of everybody's reach, and reports whether it could, and the resource has not
@@ -376,8 +480,8 @@ func (u *upkeep[T]) end(t rest[T], why Reason) {
 	u.pool.vacate(u.pool.life, t.r, why, nil)
 }
 
-// ping is Backend.Ping of a resource that was taken.
-func (u *upkeep[T]) ping(t rest[T]) {
+// ping is Backend.Ping of a resource that was taken. It reports whether that returned in time.
+func (u *upkeep[T]) ping(t rest[T]) bool {
 	p, r := u.pool, t.r
 	r.move(checking)
 	ctx, cancel := p.life, context.CancelFunc(func() {})
@@ -401,7 +505,9 @@ func (u *upkeep[T]) ping(t rest[T]) {
 		p.counts.pingFailures.Add(1)
 		p.logInfo("ping timed out", t.h)
 		p.adopt(e, func() { p.vacate(p.life, r, ReasonInvalid, errPingTimeout) })
+		return false
 	}
+	return true
 }
 
 // stock asks for what is missing of MinIdle.
@@ -415,6 +521,9 @@ func (u *upkeep[T]) stock() {
 		return
 	}
 	load := p.seating.Load()
+	if load.Paused {
+		load.Waiting = 0 // nothing is opened for them before they may have it
+	}
 	if load.Idle < n || load.Waiting > 0 {
 		p.seating.Stock(load.Lent + load.Waiting + n)
 	}
