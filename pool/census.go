@@ -71,13 +71,18 @@ func (c *census) giveUp(f *farewell) int {
 	return c.olderLocked(f.epoch)
 }
 
-// olderLocked counts what is of another epoch than the given one, and not newer. Generations only
-// grow, within the 32 bits they have.
+// olderLocked counts what is of an older generation than the given one. Generations only grow, within
+// the 32 bits they have.
 func (c *census) olderLocked(epoch uint64) (n int) {
 	for e, k := range c.alive {
-		if e>>32 != epoch>>32 && uint32(epoch>>32)-uint32(e>>32) < 1<<31 {
+		if older(e, epoch) {
 			n += k
 		}
 	}
 	return n
+}
+
+func older(e, than uint64) bool {
+	d := uint32(than/oneGeneration) - uint32(e/oneGeneration)
+	return d != 0 && d < 1<<31
 }

@@ -145,6 +145,7 @@ func (p *Pool[T]) giveBack(r *record[T]) {
 	r.move(empty)
 	p.seating.Release(r.seat, false)
 	p.upkeep.soon()
+	p.news.spread()
 }
 
 // tell runs the hooks of an event that is only told: their errors are logged.

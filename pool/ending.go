@@ -96,10 +96,15 @@ func (p *Pool[T]) discardLeased() (held []HeldLease) {
 
 // Held lists the leases held now, to find out who keeps the others waiting. Its cost is
 // proportional to the number of seats.
-func (p *Pool[T]) Held() (held []HeldLease) {
+func (p *Pool[T]) Held() []HeldLease {
+	return p.held(func(*hold[T]) bool { return true })
+}
+
+// held is Held of the leases that match.
+func (p *Pool[T]) held(match func(*hold[T]) bool) (held []HeldLease) {
 	p.eachLeased(func(h *hold[T], v uint64) {
 		at := h.describe()
-		if h.word.v.Load() == v { // or it was another lease that has been described
+		if match(h) && h.word.v.Load() == v { // or it was another lease that has been described
 			held = append(held, at)
 		}
 	})
@@ -187,11 +192,16 @@ func (e *ShutdownError) Error() string {
 	case n > 1:
 		fmt.Fprintf(&b, "; %d calls of the backend have not returned", n)
 	}
-	for _, h := range e.Held {
+	listHeld(&b, e.Held)
+	return b.String()
+}
+
+// listHeld adds a line for each lease.
+func listHeld(b *strings.Builder, held []HeldLease) {
+	for _, h := range held {
 		b.WriteString("\n")
 		b.WriteString(h.String())
 	}
-	return b.String()
 }
 
 // Unwrap returns why the wait ended.

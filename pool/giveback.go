@@ -96,6 +96,7 @@ func (p *Pool[T]) hand(r *record[T], h *hold[T]) {
 	case p.disposed(h):
 		p.sweep(r)
 	}
+	p.news.spread()
 }
 
 // sweep closes the resource that rests in a seat if it was disposed of. Whoever lets a

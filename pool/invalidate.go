@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 )
 
@@ -33,6 +35,16 @@ func (p *Pool[T]) invalidateEpoch(epoch uint64, cause error) {
 // are closed when they are returned. The pool stays in use and opens afresh. It waits for
 // the closes, at most Options.CloseTimeout.
 func (p *Pool[T]) Dispose() {
+	p.disposeOf()
+	var closes sync.WaitGroup
+	p.eachIdle(closes.Go)
+	closes.Wait()
+	p.logStatus("pool disposed")
+}
+
+// disposeOf has every resource opened, or being opened, until now closed when it comes to rest, and
+// tells the epoch of those that come after.
+func (p *Pool[T]) disposeOf() (epoch uint64) {
 	p.takeBackDropped()
 	for {
 		now := p.gate.Load()
@@ -40,14 +52,60 @@ func (p *Pool[T]) Dispose() {
 		// again before its return closes it. The count of disposals wraps into nothing.
 		next := (now+oneGeneration)&^disposals | (now+oneDisposal)&disposals
 		if p.gate.CompareAndSwap(now, next) {
-			break
+			return epochOf(next)
 		}
 	}
-	var closes sync.WaitGroup
-	p.eachIdle(closes.Go)
-	closes.Wait()
-	p.logStatus("pool disposed")
 }
+
+// InvalidateAndWait is Invalidate, but idle resources are closed now and leased ones when they are
+// returned, and it waits until all that were opened, or being opened, before are gone: until their
+// closes have returned, also of those that were under way. Detached ones do not count. Closes run side
+// by side, however many there are, so that one that hangs keeps no other open. The pool stays in use and
+// opens afresh. cause is told to the log; it may be nil.
+//
+// If ctx ends before, the error is an *InvalidateError, which satisfies errors.Is for ctx's cause and
+// names who still holds; the invalidation stands. It may be called by several goroutines at once, each of which
+// waits for what was there before its own call, and it goes on waiting when the pool is closed.
+func (p *Pool[T]) InvalidateAndWait(ctx context.Context, cause error) error {
+	epoch := p.disposeOf()
+	p.logInfo("pool invalidated", nil, causeArgs(cause)...)
+	p.eachIdle(func(f func()) { go f() }) // the pool's end waits for the seats
+	f := p.census.wait(epoch)
+	select {
+	case <-f.gone:
+		return nil
+	default:
+	}
+	select {
+	case <-f.gone:
+		return nil
+	case <-ctx.Done():
+	}
+	left := p.census.giveUp(f)
+	if left == 0 {
+		return nil // at the same moment
+	}
+	held := p.held(func(h *hold[T]) bool { return older(h.epoch(), epoch) })
+	return &InvalidateError{Pool: p.opts.Name, Left: left, Held: held, Err: context.Cause(ctx)}
+}
+
+// InvalidateError says what InvalidateAndWait did not wait for.
+type InvalidateError struct {
+	Pool string
+	Left int         // resources of before that are open still, or being opened or closed
+	Held []HeldLease // the leases of these
+	Err  error       // why the wait ended
+}
+
+func (e *InvalidateError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%sinvalidate: %s; %d of the old resources left", prefix(e.Pool), strings.TrimPrefix(e.Err.Error(), "pool: "), e.Left)
+	listHeld(&b, e.Held)
+	return b.String()
+}
+
+// Unwrap returns why the wait ended.
+func (e *InvalidateError) Unwrap() error { return e.Err }
 
 // eachIdle has do close what rests in each seat that looks idle now, if it was disposed of.
 func (p *Pool[T]) eachIdle(do func(func())) {

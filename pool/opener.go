@@ -71,6 +71,7 @@ func (p *Pool[T]) open(o *turn) {
 	if !p.closed.Load() && !p.seating.Begin(o.seat) {
 		p.turns.skip(o)
 		p.live.done()
+		p.news.spread()
 		return
 	}
 	r.move(opening)
@@ -150,6 +151,9 @@ func (p *Pool[T]) failed(o *turn, err error, tell func(Seat, error, Answer)) {
 	full := p.opts.OnOpenFailure != KeepWaiting && p.full(err) // not under the lock, since it asks the backend
 	p.failing.Lock()
 	defer p.failing.Unlock()
+	if e, ok := err.(*OpenError); ok { // else the pool is closed
+		p.lastFailed.Store(e)
+	}
 	tell(o.seat, err, p.answer(p.turns.end(o, false), full))
 }
 
@@ -210,9 +214,8 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 	// resource too.
 	res := &hold[T]{rec: r}
 	res.word.v.Store(uint64(opening))
-	res.fit.Store(epochOf(p.gate.Load()))
+	res.fit.Store(p.enrol())
 	opened := false
-	p.census.add(res.epoch())
 	defer func() {
 		if !opened {
 			p.census.remove(res.epoch())
@@ -250,6 +253,20 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// enrol counts a resource that is about to be opened, and tells its epoch. The gate is read again
+// once it counts: then either this sees that there was an invalidation, or whoever invalidates sees
+// that it counts.
+func (p *Pool[T]) enrol() uint64 {
+	for {
+		epoch := epochOf(p.gate.Load())
+		p.census.add(epoch)
+		if epochOf(p.gate.Load()) == epoch {
+			return epoch
+		}
+		p.census.remove(epoch)
+	}
 }
 
 // beforeOpen runs the hooks before an open, each with the ctx of the one before.

@@ -55,7 +55,9 @@ type Pool[T any] struct {
 	counts counts
 	// lastOpen is the error of the newest open, nil if it succeeded.
 	lastOpen atomic.Pointer[OpenError]
-	first    gate // FirstConnect
+	// lastFailed is the newest open that failed, for good.
+	lastFailed atomic.Pointer[OpenError]
+	first      gate // FirstConnect
 
 	start  time.Time // zero of the pool's clock; monotonic
 	life   context.Context
@@ -63,6 +65,9 @@ type Pool[T any] struct {
 	closed atomic.Bool
 
 	shutting sync.Once
+
+	resizing   sync.Mutex // held during a Resize
+	suspending sync.Mutex // held during a Suspend or Resume
 
 	self    weak.Pointer[Pool[T]]
 	dropped func(address[T]) // the function; a generic one costs an allocation each time it is named

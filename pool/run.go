@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -214,27 +215,30 @@ func (t *tally) left() int {
 	return t.n
 }
 
-// news tells whoever listens that an open has ended, well or not.
+// news tells whoever listens that something has changed: an open has ended, well or not, or is
+// not needed any more; a seat has come back; the pool was resized or goes on. Who waits for
+// something listens first and looks afterwards.
 type news struct {
-	mu   sync.Mutex
-	next chan struct{} // nil: nobody listens
+	next atomic.Pointer[chan struct{}] // nil: nobody listens
 }
 
 // listen returns a channel that is closed at the next news.
 func (n *news) listen() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.next == nil {
-		n.next = make(chan struct{})
+	for {
+		if c := n.next.Load(); c != nil {
+			return *c
+		}
+		c := make(chan struct{})
+		n.next.CompareAndSwap(nil, &c)
 	}
-	return n.next
 }
 
+// spread costs one load while nobody listens.
 func (n *news) spread() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.next != nil {
-		close(n.next)
-		n.next = nil
+	if n.next.Load() == nil {
+		return
+	}
+	if c := n.next.Swap(nil); c != nil {
+		close(*c)
 	}
 }

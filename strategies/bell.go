@@ -44,12 +44,20 @@ func (l *line) ring(now time.Duration) {
 	}
 }
 
-// expiry is when a waiter has waited for too long.
+// expiry is when a waiter has waited for too long. Who came before there was a timeout is bound from
+// when there was one: so those who came first are due first still.
 func (l *line) expiry(w *waiter) time.Duration {
-	if l.timeout <= 0 || w.since > never-l.timeout {
+	if l.timeout <= 0 {
 		return never
 	}
-	return w.since - w.prior + l.timeout
+	from := l.timed
+	if w.number > l.untimed {
+		from = w.since - w.prior
+	}
+	if from > never-l.timeout {
+		return never
+	}
+	return from + l.timeout
 }
 
 func (l *line) rung() {

@@ -49,6 +49,9 @@ type line struct {
 	handed   uint64                 // seats that went from hand to hand
 	arrivals uint64                 // waiters that ever came
 	overdue  map[pool.Seat]struct{} // seats that hang in an open that has been given up
+	leaving  map[pool.Seat]struct{} // seats that were not taken, and come back empty
+	untimed  uint64                 // who came up to then came while there was no timeout,
+	timed    time.Duration          // and is bound by the present one from here on
 	paused   bool
 	closed   bool
 
@@ -234,7 +237,7 @@ func (l *line) Begin(s pool.Seat) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	needed := l.opening.begin(s, l.waiting.n, now)
+	needed := l.opening.begin(s, l.waiting.n, now) && (l.limits.Seats == pool.Unlimited || l.present() <= l.limits.Seats)
 	if needed {
 		l.ring(now)
 	} else {
@@ -279,7 +282,7 @@ func (l *line) Overdue(s pool.Seat, err error, a pool.Answer) {
 // failed goes on after an open without a resource: a waiter that relied on it fails too,
 // unless it was doubtful, when nobody did; or all, if there is nothing else to wait for. The caller holds mu.
 func (l *line) failed(counted bool, err error, a pool.Answer) {
-	live := l.used - len(l.empty) - l.opening.all() - len(l.overdue)
+	live := l.live()
 	switch {
 	case l.paused, a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
 	case a != pool.AnswerOne && live == 0 && l.opening.underWay() == 0:
@@ -302,6 +305,7 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	if !open {
 		l.empty = append(l.empty, s)
 		delete(l.overdue, s)
+		delete(l.leaving, s)
 		l.feed()
 		l.calm()
 		l.mu.Unlock()
@@ -345,8 +349,8 @@ func (l *line) Stock(n int) (open int) {
 		return 0
 	}
 	l.attend() // more may come to be open than are to be kept
-	open = l.used - len(l.empty) - l.opening.all()
-	for l.used-len(l.empty) < n && l.spare() && l.asks() {
+	open = l.live()
+	for open+l.opening.all() < n && l.spare() && l.asks() {
 		l.open(l.vacant(), true)
 	}
 	l.calm()
@@ -462,15 +466,28 @@ func (l *line) overflowing() bool {
 	return !l.linger && l.limits.Keep != pool.Unlimited && l.used-len(l.empty) > l.limits.Keep
 }
 
-// excess reports whether more seats are open than there are, since they have become fewer.
+// excess reports whether there are more resources than there may be, since they have to become
+// fewer. What is being closed for that does not count, or too much would be.
 func (l *line) excess() bool {
-	return l.limits.Seats != pool.Unlimited && l.used-len(l.empty) > l.limits.Seats
+	return l.limits.Seats != pool.Unlimited && l.present()-len(l.leaving) > l.limits.Seats
+}
+
+// present is how many seats hold a resource, or may soon: its open has begun.
+func (l *line) present() int { return l.used - len(l.empty) - l.opening.pending() }
+
+// live is how many seats hold a resource that is there to stay, or are in the hands of the pool.
+func (l *line) live() int {
+	return l.used - len(l.empty) - l.opening.all() - len(l.overdue) - len(l.leaving)
 }
 
 // put passes on a seat with an open resource: to the longest waiter, or to the idle ones if
 // more are to be kept.
 func (l *line) put(s pool.Seat) bool {
-	if l.closed || l.excess() {
+	if l.closed {
+		return false
+	}
+	if l.excess() {
+		l.let(s)
 		return false
 	}
 	if w := l.next(); w != nil {
@@ -478,6 +495,7 @@ func (l *line) put(s pool.Seat) bool {
 		return true
 	}
 	if !l.linger && l.limits.Keep != pool.Unlimited && l.idle.n >= l.limits.Keep {
+		l.let(s)
 		return false
 	}
 	if l.attending {
@@ -486,6 +504,14 @@ func (l *line) put(s pool.Seat) bool {
 		l.self.Put(s)
 	}
 	return true
+}
+
+// let notes that a seat is not taken: the pool closes what is in it.
+func (l *line) let(s pool.Seat) {
+	if l.leaving == nil {
+		l.leaving = make(map[pool.Seat]struct{})
+	}
+	l.leaving[s] = struct{}{}
 }
 
 // serve hands a seat to a waiter.

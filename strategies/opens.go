@@ -34,6 +34,9 @@ func (o *opens) all() int { return o.n() + o.doubtful }
 // underWay is how many have begun.
 func (o *opens) underWay() int { return o.begun + o.doubtful }
 
+// pending is how many have not.
+func (o *opens) pending() int { return o.n() - o.begun }
+
 func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	if o.bySeat == nil {
 		o.bySeat = make(map[pool.Seat]*list.Element)

@@ -75,7 +75,7 @@ func (l *line) handedOver(s pool.Seat) {
 	slow := now-p.began > time.Duration(p.handed)*fast
 	leaving := 2*p.came < p.handed // then an open line would leave seats idle
 	enough := p.opened-l.waiting.head.saw >= moments
-	if slow || leaving || enough || l.overflowing() {
+	if slow || leaving || enough || l.overflowing() || l.excess() {
 		l.shut(now)
 		return
 	}

@@ -63,6 +63,7 @@ type chair struct {
 	begun   bool   // opening: it has had its turn
 	stock   bool   // opening: not for a waiter's sake
 	overdue bool   // private: it hangs in an open that has been given up
+	leaving bool   // private: it was not taken, and comes back empty
 }
 
 type phase uint8
@@ -203,8 +204,8 @@ func (s *sharing) Begin(seat pool.Seat) bool {
 	c := s.chairs[seat]
 	needed := c.stock
 	s.eachAt(c, func(*waiter) { needed = true })
-	if needed {
-		c.begun = true
+	c.begun = needed
+	if needed && (s.limits.Seats == pool.Unlimited || s.present() <= s.limits.Seats) {
 		return true
 	}
 	c.phase = vacant
@@ -277,17 +278,16 @@ func (s *sharing) Stock(n int) (open int) {
 	if s.closed {
 		return 0
 	}
-	all := 0
+	coming := 0
 	for _, c := range s.chairs {
-		if c.phase != vacant {
-			all++
-		}
-		if c.phase > opening {
+		switch {
+		case c.phase == opening:
+			coming++
+		case c.phase != vacant && !c.overdue && !c.leaving:
 			open++
 		}
 	}
-	for all < n && (s.limits.Seats == pool.Unlimited || all < s.limits.Seats) {
-		all++
+	for ; open+coming < n && !s.full(); coming++ {
 		s.open(s.vacantChair(), true)
 	}
 	return open
@@ -347,7 +347,7 @@ func (s *sharing) Release(seat pool.Seat, open bool) bool {
 	if open {
 		return s.rest(c)
 	}
-	c.overdue = false
+	c.overdue, c.leaving = false, false
 	c.endTenancy(vacant)
 	s.unbind(c)
 	s.serve()
@@ -357,7 +357,7 @@ func (s *sharing) Release(seat pool.Seat, open bool) bool {
 // rest lets an open chair rest until somebody wants it. The caller holds mu.
 func (s *sharing) rest(c *chair) bool {
 	if s.closed || s.excess() {
-		c.phase = private
+		c.phase, c.leaving = private, true
 		return false
 	}
 	c.overdue = false
@@ -628,14 +628,34 @@ func (s *sharing) taken() (n int) {
 	return n
 }
 
-// full reports whether there are as many resources as there may be; excess, whether there are more, since
-// there may be fewer now.
+// full reports whether there are as many resources as there may be.
 func (s *sharing) full() bool {
 	return s.limits.Seats != pool.Unlimited && s.taken() >= s.limits.Seats
 }
 
+// excess reports whether there are more resources than there may be, since they have to become
+// fewer. What is being closed for that does not count, or too much would be.
 func (s *sharing) excess() bool {
-	return s.limits.Seats != pool.Unlimited && len(s.chairs) > s.limits.Seats && s.taken() > s.limits.Seats
+	if s.limits.Seats == pool.Unlimited || len(s.chairs) <= s.limits.Seats {
+		return false
+	}
+	n := s.present()
+	for _, c := range s.chairs {
+		if c.leaving {
+			n--
+		}
+	}
+	return n > s.limits.Seats
+}
+
+// present is how many chairs hold a resource, or may soon: its open has begun.
+func (s *sharing) present() (n int) {
+	for _, c := range s.chairs {
+		if c.phase > opening || c.phase == opening && c.begun {
+			n++
+		}
+	}
+	return n
 }
 
 // ownerEnded reports whether nobody can come for the chair any more, and whether that could

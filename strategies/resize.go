@@ -1,0 +1,123 @@
+package strategies
+
+import (
+	"fmt"
+
+	"github.com/lidopool/lido/pool"
+)
+
+// Resize implements pool.Resizer. A new Timeout counts for those in line too: from when they came,
+// or from the change on if there was none before.
+func (l *line) Resize(s pool.Strategy) error {
+	var h pool.Host = trial{}
+	if _, ok := l.host.(pool.SelfService); ok {
+		h = trialSelf{}
+	}
+	started, err := s.Start(h)
+	if err != nil {
+		return err
+	}
+	to, ok := started.(*line)
+	switch {
+	case !ok, to.oneUse != l.oneUse:
+		return otherKind(s)
+	case to.order() != l.order():
+		return fixed("Order", to.order(), l.order())
+	case to.passing.allowed != l.passing.allowed:
+		return fixed("Fairness", to.fairness(), l.fairness())
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if l.passing.open {
+		l.closeLine(now)
+	}
+	l.attend() // more may be open now than are to be kept
+	if l.timeout <= 0 {
+		l.untimed, l.timed = l.arrivals, now
+	}
+	l.limits, l.timeout = to.limits, to.timeout
+	l.linger = to.linger
+	l.feed()
+	l.ring(now)
+	l.calm()
+	return nil
+}
+
+func (l *line) order() Order {
+	switch {
+	case l.fifo:
+		return FIFO
+	case l.self != nil:
+		return Affine
+	}
+	return LIFO
+}
+
+func (l *line) fairness() Fairness {
+	if l.passing.allowed {
+		return Bounded
+	}
+	return Strict
+}
+
+// Resize implements pool.Resizer. There is nothing that could be changed.
+func (a *asserting) Resize(s pool.Strategy) error {
+	started, err := s.Start(trial{})
+	if err != nil {
+		return err
+	}
+	to, ok := started.(*asserting)
+	switch {
+	case !ok:
+		return otherKind(s)
+	case to.noStack != a.noStack:
+		return fixed("NoStack", to.noStack, a.noStack)
+	}
+	return nil
+}
+
+// Resize implements pool.Resizer. Those who wait keep the Timeout that they came with.
+func (s *sharing) Resize(to pool.Strategy) error {
+	started, err := to.Start(trial{})
+	if err != nil {
+		return err
+	}
+	want, ok := started.(*sharing)
+	if !ok || want.shares != s.shares {
+		return otherKind(to)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits, s.timeout = want.limits, want.timeout
+	if !s.closed {
+		s.serve()
+	}
+	return nil
+}
+
+func otherKind(s pool.Strategy) error {
+	return &pool.OptionError{Field: "strategy", Value: s.Kind(), Remedy: "give one of the kind that the pool has"}
+}
+
+// fixed is the error for a setting that only another pool could have.
+func fixed(field string, value, present any) error {
+	return &pool.OptionError{Field: field, Value: value,
+		Remedy: "it cannot be changed at run time: leave it " + fmt.Sprint(present) + ", or make another pool"}
+}
+
+// trial is the host of a seating that is only looked at, to learn the settings of its strategy.
+type trial struct{}
+
+func (trial) Open(pool.Seat) {}
+func (trial) AtOnce() int    { return pool.Unlimited }
+
+// trialSelf is a trial that offers self-service, since a seating shows by its use what its order is.
+type trialSelf struct{ trial }
+
+func (trialSelf) Suspend(func(pool.Seat)) {}
+func (trialSelf) Resume()                 {}
+func (trialSelf) Look()                   {}
+func (trialSelf) Put(pool.Seat)           {}
+func (trialSelf) Take(pool.Seat) bool     { return false }
+func (trialSelf) Free() int               { return 0 }
