@@ -45,7 +45,7 @@ var (
 )
 
 // AcquireError says why an Acquire was not served, and how busy the pool was. It satisfies
-// errors.Is for the reason: ErrTimeout, ErrClosed, ErrExhausted, ctx's error and its cause,
+// errors.Is for the reason: ErrTimeout, ErrClosed, ErrExhausted, ErrOverloaded, ctx's error and its cause,
 // or the error of the open that failed. A wait that ended by a deadline is ErrTimeout as
 // well as context.DeadlineExceeded.
 type AcquireError struct {

@@ -75,7 +75,7 @@ func (l *waiters) newWaiter(ctx context.Context, prior time.Duration) *waiter {
 
 func (l *waiters) pushBack(w *waiter) {
 	w.queued = true
-	w.next, w.prev = nil, l.tail
+	w.prev = l.tail
 	if l.tail == nil {
 		l.head = w
 	} else {

@@ -237,6 +237,36 @@ func TestWatchedCtxAnswersWithItsCause(t *testing.T) {
 	}
 }
 
+// Waiters are used again, and those who were sent away together were in a list of their own.
+func TestWaitersSentAwayTogetherLeaveNoTraceInTheNextLine(t *testing.T) {
+	with(t, strategies.Queue{Size: 1}, func(r *rig) {
+		ctx, cancel := context.WithCancel(r.Context())
+		held := comeAgain(r, r.get(), often, ctx)
+		for range 20 {
+			r.ask(ctx)
+		}
+		cancel()
+		synctest.Wait()
+		var leave []context.CancelFunc
+		for range 10 {
+			one, cancel := context.WithCancel(r.Context())
+			leave = append(leave, cancel)
+			r.ask(one)
+		}
+		for _, leave := range leave { // in order, so that the last is the only one in line
+			leave()
+			synctest.Wait()
+		}
+		r.end(held)
+		if err := r.Close(); err != nil {
+			r.Error(err)
+		}
+		if n := r.Stats().Waiting; n != 0 {
+			r.Errorf("%d wait in the end, want none: somebody was sent away twice", n)
+		}
+	})
+}
+
 // incomparable is a ctx that cannot be compared with ==.
 type incomparable struct {
 	context.Context
