@@ -2,6 +2,8 @@ package strategies
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/lidopool/lido/pool"
 )
@@ -25,6 +27,8 @@ func (l *line) Resize(s pool.Strategy) error {
 		return fixed("Order", to.order(), l.order())
 	case to.passing.allowed != l.passing.allowed:
 		return fixed("Fairness", to.fairness(), l.fairness())
+	case to.waiting.classes.shares() != l.waiting.classes.shares():
+		return fixed("Shares", to.waiting.classes.shares(), l.waiting.classes.shares())
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,7 +41,8 @@ func (l *line) Resize(s pool.Strategy) error {
 		l.untimed, l.timed = l.arrivals, now
 	}
 	l.limits, l.timeout = to.limits, to.timeout
-	l.linger = to.linger
+	l.most, l.linger = to.most, to.linger
+	l.service = service{on: to.service.on} // what was measured was of the old numbers
 	l.feed()
 	l.ring(now)
 	l.calm()
@@ -59,6 +64,18 @@ func (l *line) fairness() Fairness {
 		return Bounded
 	}
 	return Strict
+}
+
+// shares are the shares of classes, as the strategy had them.
+func (c *classes) shares() Shares {
+	if c == nil {
+		return ""
+	}
+	texts := make([]string, len(c.all))
+	for i := range c.all {
+		texts[i] = strconv.Itoa(c.all[i].share)
+	}
+	return Shares(strings.Join(texts, ","))
 }
 
 // Resize implements pool.Resizer. There is nothing that could be changed.
@@ -89,7 +106,7 @@ func (s *sharing) Resize(to pool.Strategy) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.limits, s.timeout = want.limits, want.timeout
+	s.limits, s.timeout, s.most = want.limits, want.timeout, want.most
 	if !s.closed {
 		s.serve()
 	}
@@ -102,8 +119,8 @@ func otherKind(s pool.Strategy) error {
 
 // fixed is the error for a setting that only another pool could have.
 func fixed(field string, value, present any) error {
-	return &pool.OptionError{Field: field, Value: value,
-		Remedy: "it cannot be changed at run time: leave it " + fmt.Sprint(present) + ", or make another pool"}
+	return &pool.OptionError{Field: field, Value: fmt.Sprintf("%q", fmt.Sprint(value)),
+		Remedy: fmt.Sprintf("it cannot be changed at run time: leave it %q, or make another pool", fmt.Sprint(present))}
 }
 
 // trial is the host of a seating that is only looked at, to learn the settings of its strategy.

@@ -164,35 +164,67 @@ func TestShrinkingClosesNoMoreThanItMustWhileClosesAreSlow(t *testing.T) {
 }
 
 func TestShrinkingGivesUpOpensThatHaveNotBegun(t *testing.T) {
-	for _, s := range []func(n int) pool.Strategy{resizable["lifo"], resizable["null"], resizable["singleton"]} {
-		t.Run(s(4).Kind(), func(t *testing.T) {
-			withOptions(t, s(4), pool.Options{OpenInterval: 100 * time.Millisecond}, func(r *rig) {
-				r.fake.Always(pooltest.Open, pooltest.Slow(time.Second))
-				var askers []*asker
-				for range 4 {
-					askers = append(askers, r.ask(r.own()))
-				}
-				r.resize(s(1))
-				for i, a := range askers {
-					<-a.answered
-					synctest.Wait()
-					if a.err != nil {
-						r.Errorf("acquirer %d: %v, want what the one before returned", i, a.err)
+	for _, name := range []string{"lifo", "null", "singleton"} {
+		for _, interval := range []time.Duration{100 * time.Millisecond, 10 * time.Second} { // less and more than an open takes
+			t.Run(fmt.Sprintf("%s, one open each %v", name, interval), func(t *testing.T) {
+				sized := resizable[name]
+				withOptions(t, sized(4), pool.Options{OpenInterval: interval}, func(r *rig) {
+					r.fake.Always(pooltest.Open, pooltest.Slow(time.Second))
+					askers := []*asker{r.ask(r.own()), r.ask(r.own()), r.ask(r.own()), r.ask(r.own())}
+					r.resize(sized(1))
+					for i, a := range askers {
+						<-a.answered
+						synctest.Wait()
+						if a.err != nil {
+							r.Errorf("acquirer %d: %v, want what the one before returned", i, a.err)
+						}
+						r.end(a.lease)
 					}
-					if n := r.Stats().Opening; n > 0 {
-						r.Errorf("%d are being opened for a pool of 1 with 1 open", n)
+					if opened := r.fake.Opened(); opened != 1 && name != "null" {
+						r.Errorf("%d were opened, want 1, which serves all", opened)
 					}
-					r.end(a.lease)
-				}
-				if opened := r.fake.Opened(); opened != 1 && s(1).Kind() != "null" {
-					r.Errorf("%d were opened, want 1, which serves all", opened)
-				}
-				if r.fake.MaxOpen() != 1 {
-					r.Errorf("%d were open at once, want 1", r.fake.MaxOpen())
-				}
+					if r.fake.MaxOpen() != 1 {
+						r.Errorf("%d were open at once, want 1", r.fake.MaxOpen())
+					}
+				})
 			})
-		})
+		}
 	}
+}
+
+func TestMaxWaitersAndLingerFollowAResize(t *testing.T) {
+	with(t, strategies.Queue{Size: 1, MaxOverflow: 1}, func(r *rig) {
+		held := []lease{r.get(), r.get()}
+		a := r.ask(r.own())
+		r.resize(strategies.Queue{Size: 1, MaxOverflow: 1, MaxWaiters: 1, Linger: time.Minute})
+		if _, err := r.Acquire(r.own()); !errors.Is(err, pool.ErrOverloaded) {
+			r.Errorf("the second in a line for 1: %v, want ErrOverloaded", err)
+		}
+		if a.done() {
+			r.Errorf("who stood in line before was answered: %v", a.err)
+		}
+		r.end(held...)
+		<-a.answered
+		r.end(a.lease)
+		r.open(2, 2, "overflow may linger now")
+		time.Sleep(2 * time.Minute)
+		r.open(1, 1, "but not longer than Linger")
+		r.resize(strategies.Queue{Size: 1, MaxOverflow: 1})
+		held = []lease{r.get(), r.get()}
+		r.end(held...)
+		r.open(1, 1, "overflow lingers no more")
+	})
+	with(t, strategies.Singleton{Size: 1}, func(r *rig) {
+		held := r.getIn(r.own())
+		a := r.ask(r.own())
+		r.resize(strategies.Singleton{Size: 1, MaxWaiters: 1})
+		if _, err := r.Acquire(r.own()); !errors.Is(err, pool.ErrOverloaded) {
+			r.Errorf("the second in a line for 1: %v, want ErrOverloaded", err)
+		}
+		r.end(held)
+		<-a.answered
+		r.end(a.lease)
+	})
 }
 
 func TestKeepingFewerClosesTheOthersAtOnce(t *testing.T) {
@@ -313,6 +345,8 @@ func TestResizeRefusesWhatCannotBeChangedAndChangesNothing(t *testing.T) {
 		{"order, to none", queue, strategies.Queue{Size: 3}, "Order"},
 		{"order, from none", strategies.Queue{Size: 2}, queue, "Order"},
 		{"fairness", queue, strategies.Queue{Size: 3, Order: strategies.LIFO, Fairness: strategies.Bounded}, "Fairness"},
+		{"shares", strategies.Queue{Size: 2, Shares: "10,20"}, strategies.Queue{Size: 2, Shares: "10,30"}, "Shares"},
+		{"shares, to none", strategies.Queue{Size: 2, Shares: "10,20"}, strategies.Queue{Size: 2}, "Shares"},
 		{"no such size", queue, strategies.Queue{Size: -7, Order: strategies.LIFO}, "queue size"},
 		{"no seats", strategies.Null{Max: 1}, strategies.Null{}, "null max"},
 		{"another kind", queue, strategies.Null{Max: 3}, "strategy"},

@@ -287,7 +287,7 @@ func (s *sharing) Stock(n int) (open int) {
 			open++
 		}
 	}
-	for ; open+coming < n && !s.full(); coming++ {
+	for ; open+coming < n && !s.full() && s.asks(); coming++ {
 		s.open(s.vacantChair(), true)
 	}
 	return open
