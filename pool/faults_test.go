@@ -535,3 +535,18 @@ func TestFault68WaitersNeitherSpinNorPoll(t *testing.T) {
 		})
 	}
 }
+
+func TestFault27UpkeepClosesBeforeItOpensAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Close, pooltest.Slow(time.Second))
+		p := open(t, f, two, pool.Options{MinIdle: 2, MaxAge: time.Minute, Jitter: pool.NoJitter})
+		time.Sleep(time.Hour)
+		if n := f.MaxOpen(); n != 2 || f.Opened() < 100 {
+			t.Errorf("up to %d of 2 were open at once while upkeep replaced %d; want never more than the limit (I1)", n, f.Opened())
+		}
+		if s := p.Stats(); s.ClosedBy[pool.ReasonAge] < 100 {
+			t.Errorf("closed %v, want all by age", s.ClosedBy)
+		}
+	})
+}
