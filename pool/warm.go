@@ -25,6 +25,7 @@ func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 	before := p.lastFailed.Load()
 	for {
 		news := p.news.listen()
+		inHand := p.seating.Stock(0) // first, lest what has just come to be open be missed in the other count
 		open, failed := p.countOpen(), p.lastFailed.Load()
 		switch keep := p.Limits().kept(); {
 		case keep != Unlimited && n > keep:
@@ -42,7 +43,7 @@ func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 			}
 			return p.cold(open, n, context.Cause(ctx), last)
 		}
-		p.seating.Stock(n)
+		p.seating.Stock(n + max(0, inHand-open)) // the seating takes for open also what is being closed
 		select {
 		case <-news:
 		case <-ctx.Done():
