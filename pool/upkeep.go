@@ -252,8 +252,7 @@ func (u *upkeep[T]) pass() (next, took time.Duration) {
 	switch {
 	case tick == 0 || p.closed.Load():
 		return next, took
-	case v.used:
-		u.asleep.Store(false)
+	case v.used: // stay awake
 	case u.asleep.Load():
 		return next, took
 	default:

@@ -309,6 +309,74 @@ func TestUpkeepLeavesAloneWhatCameInPlaceOfWhatItSaw(t *testing.T) {
 	})
 }
 
+func TestUpkeepLeavesAloneWhatWasUsedWhileItClosedAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		d := keep(f)
+		p := open(t, f, two, pool.Options{MaxIdle: 8 * time.Minute, NoReset: true, Jitter: pool.NoJitter})
+		a, b := acquire(t, p), acquire(t, p)
+		release(t, a)
+		release(t, b)
+		f.Next(pooltest.Close, d.note(pooltest.Close, pooltest.Slow(time.Minute)))
+		d.until(9*time.Minute + time.Second)
+		release(t, acquire(t, p))
+		d.until(11 * time.Minute)
+		d.reads(t, "open 0s", "open 0s", "close 9m0s")
+	})
+}
+
+func TestMinIdleIsRestoredRightAfterAPassThatWasBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		d := keep(f)
+		p := open(t, f, two, pool.Options{MinIdle: 2, KeepAlive: 8 * time.Minute, PingTimeout: time.Minute, Jitter: pool.NoJitter})
+		f.Next(pooltest.Ping, d.note(pooltest.Ping, pooltest.Slow(10*time.Second)))
+		d.until(8*time.Minute + 5*time.Second)
+		_ = acquire(t, p).Discard(nil)
+		d.until(9 * time.Minute)
+		d.reads(t, "open 0s", "open 0s", "ping 8m0.25s", "close 8m5s", "open 8m10.25s")
+	})
+}
+
+func TestMinIdleIsRestoredWhereACloseIsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := pool.Funcs[int]{OpenFunc: func(context.Context) (int, error) { return 1, nil }}
+		p, err := pool.New(backend, two, pool.Options{MinIdle: 1, Jitter: pool.NoJitter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		time.Sleep(time.Minute)
+		p.Dispose()
+		time.Sleep(250 * time.Millisecond)
+		synctest.Wait()
+		if s := p.Stats(); s.Idle != 1 || s.Opened != 2 {
+			t.Errorf("a quarter of a second after a disposal: %v, %d opened; want 1 idle, the second", s, s.Opened)
+		}
+	})
+}
+
+func TestWhatIsInUseGrowsOldWhileAPingHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		p := open(t, f, strategies.Queue{Size: 3}, pool.Options{MaxAge: time.Minute, KeepAlive: 8 * time.Second, PingTimeout: time.Hour, NoReset: true, Jitter: pool.NoJitter})
+		hung := make(chan struct{})
+		f.Next(pooltest.Ping, pooltest.Hang(hung))
+		a, b := acquire(t, p), acquire(t, p)
+		release(t, a)
+		old := b.Value().ID
+		time.Sleep(time.Minute + 1)
+		synctest.Wait()
+		release(t, b)
+		c := acquire(t, p)
+		if c.Value().ID == old {
+			t.Error("a resource older than MaxAge was lent again while a ping hung")
+		}
+		release(t, c)
+		close(hung)
+	})
+}
+
 func TestUpkeepSeesWhatBecameUsedDuringAPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()
@@ -323,20 +391,6 @@ func TestUpkeepSeesWhatBecameUsedDuringAPass(t *testing.T) {
 		d.until(9 * time.Minute)
 		d.reads(t, "open 8m1.5s") // a quarter of a second after the pass
 		release(t, l)
-	})
-}
-
-func TestResourceThatGrowsOldDuringAPassIsClosedRightAfterIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := pooltest.NewFake()
-		d := keep(f)
-		p := open(t, f, two, pool.Options{MaxAge: 5 * time.Second, KeepAlive: time.Second, PingTimeout: time.Minute, NoReset: true, Jitter: pool.NoJitter})
-		f.Next(pooltest.Ping, d.note(pooltest.Ping, pooltest.Slow(10*time.Second)))
-		warm(t, p)
-		d.until(2 * time.Second)
-		release(t, acquire(t, p)) // opened while the first is out of reach
-		d.until(11*time.Second + 200*time.Millisecond)
-		d.reads(t, "open 0s", "ping 1.125s", "open 2s", "close 11.125s", "close 11.125s")
 	})
 }
 
