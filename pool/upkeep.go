@@ -162,6 +162,10 @@ func (u *upkeep[T]) opened(h *hold[T]) {
 	if h != nil && u.pool.opts.MaxAge > 0 {
 		u.schedule(u.agedAt(h))
 	}
+	if h != nil && u.pool.opts.MinIdle > 0 {
+		u.schedule(u.pool.now()) // there may be a turn for the next
+		return
+	}
 	u.soon()
 }
 

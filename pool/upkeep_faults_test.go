@@ -159,7 +159,7 @@ func TestKeepAlivesThatHangHoldUpUpkeepOneAtATime(t *testing.T) {
 		f.Always(pooltest.Open, pooltest.OK)
 		d.until(75 * time.Second)
 		// One hung, one was closed as unused for too long, one hangs, and what is left of five must not be closed.
-		d.reads(t, "open 0s", "open 0s", "open 0s", "open 1s", "open 1s", "ping 1m1.25s", "close 1m11.25s", "ping 1m11.25s")
+		d.reads(t, "open 0s", "open 0s", "open 0s", "open 1s", "open 1s", "ping 1m1s", "close 1m11s", "ping 1m11s")
 		d.until(80 * time.Second)
 		if n := f.Opened(); n != 5 {
 			t.Errorf("%d were opened, want 5", n)
@@ -168,7 +168,7 @@ func TestKeepAlivesThatHangHoldUpUpkeepOneAtATime(t *testing.T) {
 		if n := f.Opened(); n != 6 {
 			t.Errorf("%d were opened by the time of the third ping, want 6: two were idle, and MinIdle is 3", n)
 		}
-		d.reads(t, "ping 1m21.25s")
+		d.reads(t, "ping 1m21s")
 		close(hung)
 		synctest.Wait()
 		f.Always(pooltest.Ping, pooltest.OK)
@@ -334,7 +334,7 @@ func TestMinIdleIsRestoredRightAfterAPassThatWasBusy(t *testing.T) {
 		d.until(8*time.Minute + 5*time.Second)
 		_ = acquire(t, p).Discard(nil)
 		d.until(9 * time.Minute)
-		d.reads(t, "open 0s", "open 0s", "ping 8m0.25s", "close 8m5s", "open 8m10.25s")
+		d.reads(t, "open 0s", "open 0s", "ping 8m0s", "close 8m5s", "open 8m10s")
 	})
 }
 
@@ -386,10 +386,10 @@ func TestUpkeepSeesWhatBecameUsedDuringAPass(t *testing.T) {
 		release(t, acquire(t, p)) // which wakes upkeep, and leaves a hint
 		f.Next(pooltest.Ping, d.note(pooltest.Ping, pooltest.Slow(time.Second)))
 		d.until(8*time.Minute + 750*time.Millisecond) // amid the ping of the other; by the look before, nothing was used
-		d.reads(t, "open 0s", "open 0s", "ping 8m0.25s")
+		d.reads(t, "open 0s", "open 0s", "ping 8m0s")
 		l := acquire(t, p) // by the hint, so that nobody is told
 		d.until(9 * time.Minute)
-		d.reads(t, "open 8m1.5s") // a quarter of a second after the pass
+		d.reads(t, "open 8m1.25s") // a quarter of a second after the pass
 		release(t, l)
 	})
 }

@@ -410,3 +410,14 @@ func TestJitterIsEvenOverItsRange(t *testing.T) {
 		t.Errorf("lifetimes fall into %d cells of the range as %v, chi-squared %.1f; want them even, 43.8 at most", cells, counts, chi)
 	}
 }
+
+func TestMinIdleIsFilledAsFastAsOpensTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		d := keep(f)
+		f.Always(pooltest.Open, d.note(pooltest.Open, pooltest.Slow(time.Second)))
+		open(t, f, strategies.Queue{Size: 5}, pool.Options{MinIdle: 5, OpensAtOnce: 2, Jitter: pool.NoJitter})
+		d.until(time.Minute)
+		d.reads(t, "open 0s", "open 0s", "open 1s", "open 1s", "open 2s")
+	})
+}

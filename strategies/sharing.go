@@ -63,6 +63,7 @@ type chair struct {
 	begun   bool   // opening: it has had its turn
 	stock   bool   // opening: not for a waiter's sake
 	overdue bool   // private: it hangs in an open that has been given up
+	claimed bool   // private: for the pool's own care
 	leaving bool   // private: it was not taken, and comes back empty
 }
 
@@ -105,6 +106,9 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 	if m&pool.Unique != 0 {
 		s.uniques++
 		me.unique = s.uniques
+	}
+	if c := s.bound[me]; c != nil && (c.claimed || m&pool.Again != 0 && c.phase == private) {
+		s.unbind(c) // the pool has it, for a ping say, and that may hang
 	}
 	if c := s.bound[me]; c != nil {
 		if g, ok := s.lend(c); ok {
@@ -369,7 +373,7 @@ func (s *sharing) rest(c *chair) bool {
 }
 
 func (c *chair) endTenancy(to phase) {
-	c.phase, c.holders, c.drained = to, 0, false
+	c.phase, c.holders, c.drained, c.claimed = to, 0, false, false
 	c.tenancy++
 }
 
@@ -422,7 +426,7 @@ func (s *sharing) Claim(seat pool.Seat) bool {
 	if int(seat) >= len(s.chairs) || s.chairs[seat].phase != resting {
 		return false
 	}
-	s.chairs[seat].phase = private
+	s.chairs[seat].phase, s.chairs[seat].claimed = private, true
 	return true
 }
 

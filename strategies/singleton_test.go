@@ -346,3 +346,33 @@ func TestSingletonTimeoutEndsTheWait(t *testing.T) {
 		r.end(l)
 	})
 }
+
+func TestSingletonOwnerWhosePingHangsGetsAnotherSeat(t *testing.T) {
+	for name, o := range map[string]pool.Options{
+		"before it is lent": {Ping: true, PingTimeout: time.Second},
+		"while it is idle":  {KeepAlive: 8 * time.Second, PingTimeout: time.Hour, Jitter: pool.NoJitter},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withOptions(t, strategies.Singleton{Size: 3}, o, func(r *rig) {
+				mine, _ := pool.WithScope(r.Context())
+				r.end(r.getIn(mine))
+				hung := make(chan struct{})
+				r.fake.Next(pooltest.Ping, pooltest.Hang(hung))
+				time.Sleep(10 * time.Second) // the idle one is pinged at the ninth
+				a := r.ask(mine)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if !a.done() {
+					r.Error("the owner whose resource hangs in a ping has no answer after a second, want another seat")
+				}
+				close(hung)
+				<-a.answered
+				if a.err != nil {
+					r.Fatalf("Acquire: %v, want a lease", a.err)
+				}
+				r.wants(a.lease, 2, "its own was out of reach")
+				r.end(a.lease)
+			})
+		})
+	}
+}
