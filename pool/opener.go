@@ -214,8 +214,9 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 	// resource too.
 	res := &hold[T]{rec: r}
 	res.word.v.Store(uint64(opening))
-	res.fit.Store(p.enrol())
+	res.fit.Store(epochOf(p.gate.Load()))
 	opened := false
+	p.census.add(res.epoch())
 	defer func() {
 		if !opened {
 			p.census.remove(res.epoch())
@@ -253,20 +254,6 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 		return nil, err
 	}
 	return res, nil
-}
-
-// enrol counts a resource that is about to be opened, and tells its epoch. The gate is read again
-// once it counts: then either this sees that there was an invalidation, or whoever invalidates sees
-// that it counts.
-func (p *Pool[T]) enrol() uint64 {
-	for {
-		epoch := epochOf(p.gate.Load())
-		p.census.add(epoch)
-		if epochOf(p.gate.Load()) == epoch {
-			return epoch
-		}
-		p.census.remove(epoch)
-	}
 }
 
 // beforeOpen runs the hooks before an open, each with the ctx of the one before.
