@@ -81,14 +81,14 @@ func TestWarmCountsWhatIsLentAndBeingOpenedForOthers(t *testing.T) {
 func TestWarmReplacesAnOpenWhoseCallerLeftBeforeItBegan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()
-		f.Always(pooltest.Open, pooltest.Slow(time.Second))
-		p := open(t, f, two, pool.Options{OpensAtOnce: 2, OpenInterval: time.Second})
-		a, b := start(t.Context(), p), start(after(t, 100*time.Millisecond), p) // b's open has not begun when it leaves
-		if err := p.Warm(t.Context(), 2); err != nil || f.OpenNow() != 2 {
-			t.Errorf("Warm: %v with %d open, want nil with 2", err, f.OpenNow())
+		p := open(t, f, two, pool.Options{OpenInterval: 10 * time.Second})
+		begin := time.Now()
+		acquire(t, p)
+		left := start(after(t, time.Second), p) // its open may begin after 10s
+		if err := p.Warm(t.Context(), 2); err != nil || time.Since(begin) != 10*time.Second || f.OpenNow() != 2 {
+			t.Errorf("Warm: %v after %v with %d open, want nil after 10s with 2", err, time.Since(begin), f.OpenNow())
 		}
-		is(t, "the caller who left", (<-b).err, pool.ErrTimeout)
-		<-a
+		is(t, "the caller who left", (<-left).err, pool.ErrTimeout)
 	})
 }
 
