@@ -35,6 +35,24 @@ func seatingPromises() []promise {
 			explanation: "after Close nobody is lent what was idle, and the pool can claim all of it, to close it.",
 			run:         closedSeatingGivesUpWhatIsIdle,
 		}, {
+			name:        "UnneededOpenIsNotBegun",
+			explanation: "Begin says no to an open whose acquirer has left, and the seat is the seating's again: nobody burdens a backend for nothing.",
+			applies:     func(n nature) bool { return n.refusal == nil },
+			run:         unneededOpenIsNotBegun,
+		}, {
+			name:        "StockOpensForNobody",
+			explanation: "Stock asks for what is missing of n and no more, within Limits; these opens begin and are taken though nobody waits: that is how a pool is warmed.",
+			applies:     func(n nature) bool { return n.Keep != 0 },
+			run:         stockOpensForNobody,
+		}, {
+			name:        "PausedSeatingLendsNothing",
+			explanation: "while paused, returns are taken, acquirers wait or are refused with ErrSuspended, and only holders under Nested join what they hold; then those who wait are served.",
+			run:         pausedSeatingLendsNothing,
+		}, {
+			name:        "ResizeChangesNumbersOnly",
+			explanation: "Resize, where there is one, refuses other kinds, accepts the strategy that the seating is of, and disturbs nobody.",
+			run:         resizeChangesNumbersOnly,
+		}, {
 			name:        "JoiningNeedsReady",
 			explanation: "nobody joins a resource before its first holder has said Ready, when it has passed its checks; then others join at once.",
 			applies:     nature.shares,
