@@ -80,9 +80,9 @@ func TestFuzzRunsEveryTargetOfEveryPackageForTheDuration(t *testing.T) {
 	m := newMachine(t)
 	m.command("go", fuzzList)
 	m.run("fuzz.sh", "3s").wants(t, 0)
-	want := "test -run ^$ -fuzz ^FuzzA$ -fuzztime 3s example.com/p\n" +
-		"test -run ^$ -fuzz ^FuzzB$ -fuzztime 3s example.com/p\n" +
-		"test -run ^$ -fuzz ^FuzzC$ -fuzztime 3s example.com/s\n"
+	want := "test -run ^$ -fuzz ^FuzzA$ -fuzztime 3s -fuzzminimizetime 1x example.com/p\n" +
+		"test -run ^$ -fuzz ^FuzzB$ -fuzztime 3s -fuzzminimizetime 1x example.com/p\n" +
+		"test -run ^$ -fuzz ^FuzzC$ -fuzztime 3s -fuzzminimizetime 1x example.com/s\n"
 	if got := m.log(); got != want {
 		t.Errorf("go was called with\n%swant\n%s", got, want)
 	}
