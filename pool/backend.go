@@ -128,7 +128,7 @@ func choresOf(b any) chores {
 
 // LimitChecker may be implemented by a Backend that does not suit every
 // strategy: a private in-memory database, of which each resource would be
-// another one, does not suit many seats. New calls it once and passes its error on.
+// another one, does not suit many seats. New and Resize ask it, and pass its error on.
 type LimitChecker interface {
 	CheckLimits(kind string, l Limits) error
 }

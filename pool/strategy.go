@@ -242,7 +242,8 @@ type Seating interface {
 
 	// Stock asks Host.Open for as many empty seats as it takes for n resources to be open or
 	// being opened, though nobody waits for them, as far as the Limits allow. These opens are
-	// begun in any case. It returns how many are open now.
+	// begun in any case, unless a Resize leaves no room for them. It returns how many are open now: those idle
+	// or in the hands of the pool, but not what it did not take, nor what hangs in an open that is overdue.
 	Stock(n int) (open int)
 
 	// Pause has acquirers wait, and refuses those who do not want to with ErrSuspended, until
