@@ -26,7 +26,8 @@ func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 	for {
 		news := p.news.listen()
 		inHand := p.seating.Stock(0) // first, lest what has just come to be open be missed in the other count
-		open, failed := p.countOpen(), p.lastFailed.Load()
+		usable, failed := p.countOpen(), p.lastFailed.Load()
+		open := min(usable, inHand) // what has just been opened counts once the seating has it
 		switch keep := p.Limits().kept(); {
 		case keep != Unlimited && n > keep:
 			return &OptionError{Field: "n of Warm", Value: n, Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps", keep)}
@@ -43,7 +44,7 @@ func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 			}
 			return p.cold(open, n, context.Cause(ctx), last)
 		}
-		p.seating.Stock(n + max(0, inHand-open)) // the seating takes for open also what is being closed
+		p.seating.Stock(n + max(0, inHand-usable)) // the seating takes for open also what is being closed
 		select {
 		case <-news:
 		case <-ctx.Done():
