@@ -142,10 +142,8 @@ func ExamplePool_InvalidateAndWait() {
 
 	time.AfterFunc(time.Millisecond, func() { _ = lease.Release() })
 	fmt.Println(p.InvalidateAndWait(context.Background(), errors.New("password changed")))
-	fmt.Println(p)
 	// Output:
 	// pool orders: invalidate: context deadline exceeded; 1 of the old resources left
 	// seat 0, acquired at an unknown place (set Options.Stacks to see where)
 	// <nil>
-	// pool orders: queue: 0 of 2 in use (0 overflow), 0 idle, 0 opening, 0 closing, 0 waiting
 }

@@ -4,21 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
 )
 
 // session is the resource of some examples.
-type session struct{ number int }
+type session struct{ number int64 }
 
 // sessions opens them.
 func sessions() pool.Funcs[*session] {
-	opened := 0
+	var opened atomic.Int64
 	return pool.Funcs[*session]{
 		OpenFunc: func(context.Context) (*session, error) {
-			opened++
-			return &session{opened}, nil
+			return &session{opened.Add(1)}, nil
 		},
 	}
 }
