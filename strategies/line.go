@@ -311,7 +311,9 @@ func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 		l.mu.Unlock()
 		return true
 	}
-	delete(l.overdue, s)
+	if l.overdue != nil {
+		delete(l.overdue, s)
+	}
 	l.passed()
 	if w := l.next(); w != nil && !l.oneUse && !l.excess() {
 		l.served(w)
@@ -469,7 +471,7 @@ func (l *line) overflowing() bool {
 // excess reports whether there are more resources than there may be, since they have to become
 // fewer. What is being closed for that does not count, or too much would be.
 func (l *line) excess() bool {
-	return l.limits.Seats != pool.Unlimited && l.present()-len(l.leaving) > l.limits.Seats
+	return l.limits.Seats != pool.Unlimited && l.used > l.limits.Seats && l.present()-len(l.leaving) > l.limits.Seats
 }
 
 // present is how many seats hold a resource, or may soon: its open has begun.
