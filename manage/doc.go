@@ -34,6 +34,11 @@
 //	pool_max            null: connections at most, unlimited
 //	pool_timeout        longest wait, 30s; 0s: do not wait; or unlimited
 //	pool_order          queue: which idle one is lent, affine (default), lifo or fifo
+//	pool_fairness       queue: strict (default), or bounded: more throughput, a waiter may be passed over for a millisecond
+//	pool_max_waiters    queue, null, singleton: who comes when so many wait is refused; 0: no bound
+//	pool_shed           queue: refuse at once who cannot be served before its deadline; false
+//	pool_shares         queue: priority classes, as per cent of the hand-offs: 0,20,10; none
+//	pool_linger         queue: how long what is over the size stays open while idle, 0s
 //	pool_no_stack       assertion: do not remember the holder's stack
 //	pool_name           name in logs, errors and statistics; default: the redacted key
 //	pool_max_age        a connection older than this is replaced; unlimited

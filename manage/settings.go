@@ -220,6 +220,18 @@ func (s Settings) with(given map[string]string, called naming) (Settings, error)
 	if ping && !after && !s.Ping {
 		s.PingAfter = 0 // of what lies under a DSN that turns the ping off
 	}
+	_, first := given["backoff"]
+	if _, longest := given["backoff_max"]; first || longest {
+		errs = append(errs, s.checkBackoff(called))
+	}
+	_, idle := given["min_idle"]
+	switch keep := kept(strategy); {
+	case err != nil || keep == pool.Unlimited || s.MinIdle <= keep:
+	case idle:
+		errs = append(errs, fmt.Errorf("%s is %d: give %d at most, which is what the strategy keeps", called("min_idle"), s.MinIdle, keep))
+	case strategy != s.Strategy:
+		s.MinIdle = keep // of what lies under a DSN that asks for another strategy
+	}
 	if ping || after { // else it is a literal's, where the names are Go's
 		errs = append(errs, s.checkPing(called))
 	}
@@ -228,6 +240,32 @@ func (s Settings) with(given map[string]string, called naming) (Settings, error)
 	}
 	s.Strategy = strategy
 	return s, nil
+}
+
+// kept is how many idle connections a strategy keeps, for a while at least.
+func kept(c strategies.Config) int {
+	if c == (strategies.Config{}) {
+		c, _ = strategies.Defaults("queue")
+	}
+	switch {
+	case c.Kind == "null":
+		return 0
+	case c.Kind == "static", c.Kind == "assertion":
+		return 1
+	case c.Kind == "queue" && c.Linger > 0 && c.Size != pool.Unlimited && c.MaxOverflow != pool.Unlimited:
+		return c.Size + c.MaxOverflow
+	case c.Kind == "queue" && c.Linger > 0:
+		return pool.Unlimited
+	}
+	return c.Size
+}
+
+// checkBackoff refuses a longest pause that is shorter than the first.
+func (s Settings) checkBackoff(called naming) error {
+	if first := s.effective().Backoff; s.BackoffMax > 0 && s.BackoffMax < first {
+		return fmt.Errorf("%s is %v: give at least %s, %v", called("backoff_max"), s.BackoffMax, called("backoff"), first)
+	}
+	return nil
 }
 
 // checkPing refuses a limit to what does not happen.

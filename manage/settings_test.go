@@ -378,3 +378,34 @@ func TestSettingsOfALiteralAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestSettingsThatDoNotFitEachOtherAreRefusedByTheirNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"pool_backoff=5s&pool_backoff_max=1s":            "pool_backoff_max is 1s: give at least pool_backoff, 5s",
+		"pool_backoff_max=1ms":                           "pool_backoff_max is 1ms: give at least pool_backoff, 20ms",
+		"pool_min_idle=6":                                "pool_min_idle is 6: give 5 at most",
+		"pool_strategy=null&pool_min_idle=1":             "pool_min_idle is 1: give 0 at most",
+		"pool_size=2&pool_linger=1s&pool_min_idle=13":    "pool_min_idle is 13: give 12 at most",
+		"pool_strategy=singleton&pool_min_idle=6":        "pool_min_idle is 6: give 5 at most",
+		"pool_size=2&pool_linger=1s&pool_min_idle=12":    "",
+		"pool_size=unlimited&pool_min_idle=100":          "",
+		"pool_strategy=static&pool_min_idle=1":           "",
+		"pool_backoff=5s&pool_min_idle=5":                "",
+		"pool_size=9&pool_linger=1s&pool_max_overflow=0": "linger",
+	} {
+		_, err := manage.ParseSettings(text)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestMinIdleThatLiesUnderADSNIsAsMuchAsItsStrategyKeeps(t *testing.T) {
+	m := newManager(t, manage.Options{Settings: manage.Settings{MinIdle: 2}})
+	if _, err := m.Wrap("fake", &fakeDriver{t: t}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.OpenDB("fake", "x?pool_strategy=null"); err != nil {
+		t.Errorf("OpenDB with a strategy that keeps nothing over MinIdle 2: %v, want nil", err)
+	}
+}

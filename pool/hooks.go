@@ -26,7 +26,7 @@ type Hooks[T any] struct {
 	// BeforeOpen runs before each Backend.Open. The ctx it returns, made from the one it is given,
 	// is the one that Open and the connect hooks get: so it can hand on what must be
 	// fresh at each open, such as an access token, a password that is rotated, or an address. An error fails
-	// the open.
+	// the open. A nil ctx leaves it as it is.
 	BeforeOpen func(ctx context.Context, e Event[T]) (context.Context, error)
 	// Connect runs after each successful Backend.Open, before anyone can
 	// acquire the resource. An error closes the resource and fails the open.

@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -231,6 +232,9 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 		return err
 	})
 	if err != nil {
+		if ctx.Err() == context.DeadlineExceeded && errors.Is(err, context.DeadlineExceeded) { // not a caller's
+			err = fmt.Errorf("not done within OpenTimeout, %v: %w", p.opts.OpenTimeout, err)
+		}
 		return nil, err
 	}
 	opened = true

@@ -293,3 +293,15 @@ func TestTimeoutsMayBeAsGoodAsNone(t *testing.T) {
 		}
 	})
 }
+
+func TestOpenThatRunsIntoOpenTimeoutSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(time.Hour))
+		p := open(t, f, one, pool.Options{OpenTimeout: 7 * time.Second})
+		_, err := p.Acquire(t.Context())
+		if want := "pool: open: not done within OpenTimeout, 7s: context deadline exceeded"; err == nil || err.Error() != want {
+			t.Errorf("Acquire: %v, want %q, which no caller takes for its own deadline", err, want)
+		}
+	})
+}

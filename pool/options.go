@@ -116,12 +116,13 @@ type Options struct {
 	// call of the backend after the other, so each that hangs delays it by its timeout. 0: no limit. Costs nothing
 	// per Acquire: upkeep looks whether a resource has been used since it looked last.
 	MaxIdle time.Duration
-	// MinIdle is how many idle resources upkeep sees to, as far as the strategy has seats: it opens them when the
+	// MinIdle is how many idle resources upkeep sees to; the strategy must keep as many (with Queue.Linger, have as many seats): it opens them when the
 	// pool is made, beginning within a second (at once with NoJitter), and again when they are lent or closed, looking
 	// four times a second while the pool is in use, for OpensAtOnce at each look. 0: none.
 	MinIdle int
 	// KeepAlive is how often upkeep pings a resource that lies unused, one after the other. One
-	// that fails is closed. A millisecond at least. 0: never.
+	// that fails is closed. What is less than a millisecond counts as one. 0: never. A Funcs without
+	// PingFunc has nothing to ping.
 	KeepAlive time.Duration
 	// Jitter is by how many per cent MaxAge, MaxIdle and KeepAlive are shorter at most: for each
 	// resource, and each of the three, a figure is drawn once, evenly, to the nanosecond. So what was opened

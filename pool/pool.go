@@ -116,7 +116,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	p.shares = limits.Sharing
 	if keep := limits.kept(); keep != Unlimited && o.MinIdle > keep {
 		return nil, &OptionError{Field: "MinIdle", Value: o.MinIdle,
-			Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps", keep)}
+			Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps (a Queue with Linger keeps also overflow)", keep)}
 	}
 	p.turns = newTurns(o, o.opensAtOnce(limits), func(o *turn) { go p.open(o) }, p.now)
 	if p.shares != Exclusive {

@@ -112,6 +112,10 @@ func (p *Pool[T]) Stats() Stats {
 	s.HookFailures, s.Detached = c.hookFailures.Load(), c.detached.Load()
 	s.Dropped, s.Misused = c.dropped.Load(), c.misused.Load()
 	n := p.seating.Load()
+	if lent := s.Idle - n.Idle; lent > 0 && !p.quickJoint { // handed to waiters that have not run yet
+		s.Idle -= lent
+		s.InUse += lent
+	}
 	s.Waiting, s.Waited, s.WaitTime = n.Waiting, n.Waited, n.WaitTime
 	s.TimedOut, s.Canceled, s.Shed, s.Suspended = n.TimedOut, n.Canceled, n.Shed, n.Paused
 	return s
@@ -151,6 +155,15 @@ func (s Stats) load() string {
 	}
 	line := fmt.Sprintf("%d %s in use (%d overflow), %d idle, %d opening, %d closing, %d waiting",
 		s.InUse, of, s.Overflow, s.Idle, s.Opening, s.Closing, s.Waiting)
+	if s.Pending > 0 {
+		line += fmt.Sprintf(", %d opens wait for their turn", s.Pending)
+	}
+	if s.Down {
+		line += ", the last open failed"
+	}
+	if s.Suspended {
+		line += ", suspended"
+	}
 	if s.Stuck > 0 {
 		line += fmt.Sprintf(", %d stuck in a call of the backend", s.Stuck)
 	}

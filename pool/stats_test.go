@@ -1,7 +1,9 @@
 package pool_test
 
 import (
+	"errors"
 	"reflect"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,4 +162,60 @@ func TestAcquiredNeverGoesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStatsCountWhatWasHandedToAWaiterAsInUse(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the waiter cannot run before this goroutine waits
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, pooltest.NewFake(), one, pool.Options{NoReset: true})
+		l := acquire(t, p)
+		out := start(t.Context(), p)
+		release(t, l)
+		if s := p.Stats(); s.Idle != 0 || s.InUse != 1 {
+			t.Errorf("after a hand-off: %v, want the resource in use", s)
+		}
+		release(t, (<-out).lease)
+	})
+}
+
+func TestStatsCountAsTimedOutOnlyWhoRanOutOfTime(t *testing.T) {
+	failed := 0
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			f.Next(pooltest.Open, pooltest.Slow(20*time.Millisecond, pooltest.Fail(errTest)))
+			p := open(t, f, one, pool.Options{})
+			go p.Warm(t.Context(), 1)
+			synctest.Wait()
+			// The open fails in the instant in which its time is over: either may come first.
+			r := <-start(after(t, 20*time.Millisecond), p)
+			late := uint64(0)
+			if errors.Is(r.err, pool.ErrTimeout) {
+				late = 1
+			} else {
+				failed++
+			}
+			if s := p.Stats(); s.TimedOut != late {
+				t.Errorf("Acquire: %v, and %d timed out, want %d", r.err, s.TimedOut, late)
+			}
+		})
+	}
+	if failed == 0 {
+		t.Log("the time was over first in each round: nothing was tested")
+	}
+}
+
+func TestStringTellsOfASuspensionAndOfABackendThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Fail(errTest))
+		p := open(t, f, two, pool.Options{Backoff: time.Hour, OnOpenFailure: pool.KeepWaiting})
+		p.FixDraw(func() float64 { return 1 })
+		out := start(after(t, time.Minute), p)
+		p.Suspend()
+		if got, want := p.String(), "pool: queue: 0 of 2 in use (0 overflow), 0 idle, 1 opening, 0 closing, 1 waiting, 1 opens wait for their turn, the last open failed, suspended"; got != want {
+			t.Errorf("String() =\n%q, want\n%q", got, want)
+		}
+		<-out
+	})
 }

@@ -43,7 +43,8 @@ func (p *Pool[T]) Resume() {
 }
 
 // SuspendAndWait suspends the pool and returns nil once nothing is lent, and no ping, reset or close is
-// under way, nor an open that is overdue. With ctx's end it gives up waiting. For a switch of servers:
+// under way, nor an open that is overdue. Upkeep goes on: what it has not begun by then may follow, a ping
+// or an open for MinIdle. With ctx's end it gives up waiting. For a switch of servers:
 // SuspendAndWait, switch, InvalidateAndWait, Resume.
 //
 // The pool stays suspended whatever the result: call Resume. The error is a *SuspendError, which
@@ -57,10 +58,10 @@ func (p *Pool[T]) SuspendAndWait(ctx context.Context) error {
 		load := p.seating.Load()
 		var why error
 		switch {
-		case load.Lent == 0 && load.Paused:
-			return nil
 		case p.closed.Load():
 			why = ErrClosed
+		case load.Lent == 0 && load.Paused:
+			return nil
 		case !load.Paused:
 			why = ErrResumed
 		case ctx.Err() != nil:

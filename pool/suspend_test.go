@@ -318,3 +318,18 @@ func TestSuspendAndWaitEndsWithResumeAndWithThePool(t *testing.T) {
 		})
 	}
 }
+
+func TestSuspendAndWaitOfAClosedPoolSaysSo(t *testing.T) {
+	for _, s := range []pool.Strategy{one, strategies.Null{Max: 1}, strategies.Static{}, strategies.Singleton{Size: 1}, strategies.Assertion{}} {
+		for _, before := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				p := open(t, pooltest.NewFake(), s, pool.Options{})
+				if before {
+					p.Suspend()
+				}
+				_ = p.Close()
+				is(t, s.Kind(), p.SuspendAndWait(t.Context()), pool.ErrClosed)
+			})
+		}
+	}
+}

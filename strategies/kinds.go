@@ -78,7 +78,7 @@ func Kinds() []string {
 
 // Defaults returns what a text that names this kind and nothing else means:
 //
-//	queue      size 5, max_overflow 10, timeout 30 s, LIFO
+//	queue      size 5, max_overflow 10, timeout 30 s, Affine, Strict
 //	singleton  size 5, timeout 30 s
 //	null       max unlimited, timeout 30 s
 //	static     timeout 30 s

@@ -220,7 +220,7 @@ func (l *line) giveUp(w *waiter) bool {
 		return false
 	}
 	l.waiting.remove(w)
-	w.err = cause
+	w.err, w.late = cause, true
 	l.calm()
 	return true
 }

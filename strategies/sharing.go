@@ -178,7 +178,7 @@ func (s *sharing) wait(w *waiter, timeout time.Duration) (pool.Grant, error) {
 		queued := w.queued
 		if queued {
 			s.leaveLine(w)
-			w.err = end
+			w.err, w.late = end, end != pool.ErrTimeout
 		}
 		s.mu.Unlock()
 		if !queued {
@@ -318,7 +318,7 @@ func (s *sharing) newChair() *chair {
 func (s *sharing) Pause(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.paused = on
+	s.paused = on && !s.closed
 	s.serve()
 }
 

@@ -35,6 +35,7 @@ type waiter struct {
 	queued   bool
 	watched  bool // its ctx is watched by the line, or never ends
 	replaces bool // it stands in front, whenever it came
+	late     bool // it is not served because its ctx has ended
 }
 
 // claim is for whom a waiter waits.
@@ -161,6 +162,7 @@ func (l *waiters) ended(w *waiter) bool {
 	if w.ctx.Err() == nil {
 		return false
 	}
+	w.late = true
 	l.serve(w, pool.Grant{}, context.Cause(w.ctx))
 	return true
 }
@@ -196,7 +198,7 @@ func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
 	waited := now - w.since
 	l.waitTime.Add(int64(waited))
 	g.Waited = waited + w.prior
-	w.ctx, w.err, w.watched, w.replaces = nil, nil, false, false
+	w.ctx, w.err, w.watched, w.replaces, w.late = nil, nil, false, false, false
 	l.spare.Put(w)
 	return g
 }
@@ -204,10 +206,10 @@ func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
 // refuse is settle for a waiter that has got an error.
 func (l *waiters) refuse(w *waiter, now time.Duration) (pool.Grant, error) {
 	err := w.err
-	switch end := w.ctx.Err(); {
-	case err == pool.ErrTimeout || end == context.DeadlineExceeded:
+	switch {
+	case err == pool.ErrTimeout, w.late && w.ctx.Err() == context.DeadlineExceeded:
 		l.timedOut.Add(1)
-	case end != nil:
+	case w.late:
 		l.canceled.Add(1)
 	}
 	return pool.Grant{Waited: l.settle(w, now).Waited}, err

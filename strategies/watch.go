@@ -69,6 +69,7 @@ func (l *line) dismiss(done <-chan struct{}, cause error) {
 	for w := l.waiting.head; w != nil; {
 		next := w.next
 		if w.watched && w.ctx.Done() == done {
+			w.late = true
 			l.waiting.grant(w, pool.Grant{}, cause)
 			w.next, gone = gone, w
 		}
