@@ -109,6 +109,7 @@ func (s *sharing) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) 
 	}
 	if c := s.bound[me]; c != nil && (c.claimed || m&pool.Again != 0 && c.phase == private) {
 		s.unbind(c) // the pool has it, for a ping say, and that may hang
+		s.serve()   // others of the owner may have waited for it
 	}
 	if c := s.bound[me]; c != nil {
 		if g, ok := s.lend(c); ok {

@@ -376,3 +376,31 @@ func TestSingletonOwnerWhosePingHangsGetsAnotherSeat(t *testing.T) {
 		})
 	}
 }
+
+func TestSingletonPingThatHangsKeepsNobodyOfItsOwnerFromAnotherSeat(t *testing.T) {
+	o := pool.Options{Ping: true, PingTimeout: time.Second}
+	withOptions(t, strategies.Singleton{Size: 2}, o, func(r *rig) {
+		mine, _ := pool.WithScope(r.Context())
+		r.end(r.getIn(mine))
+		time.Sleep(time.Second)
+		hung := make(chan struct{})
+		r.fake.Next(pooltest.Ping, pooltest.Hang(hung))
+		first, second := r.ask(mine), r.ask(mine)
+		time.Sleep(time.Second) // the ping is overdue; the other seat is empty
+		synctest.Wait()
+		for i, a := range []*asker{first, second} {
+			if !a.done() {
+				r.Errorf("acquirer %d of the owner has no answer though a seat is empty, want a lease of another resource", i+1)
+			}
+		}
+		close(hung)
+		<-first.answered
+		<-second.answered
+		if first.err != nil || second.err != nil {
+			r.Fatalf("Acquire: %v and %v, want two leases", first.err, second.err)
+		}
+		r.wants(first.lease, 2, "its own was out of reach")
+		r.wants(second.lease, 2, "its owner has that now")
+		r.end(first.lease, second.lease)
+	})
+}
