@@ -108,7 +108,9 @@ func (p *Pool[T]) sweep(r *record[T]) {
 	}
 	if p.disposed(r.own.Load()) || !p.seating.Release(r.seat, true) {
 		p.vacate(context.Background(), r, ReasonDisposed, nil)
+		return
 	}
+	p.news.spread()
 }
 
 // disposed reports whether a Dispose came after the resource was opened.

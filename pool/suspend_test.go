@@ -333,3 +333,33 @@ func TestSuspendAndWaitOfAClosedPoolSaysSo(t *testing.T) {
 		}
 	}
 }
+
+// An InvalidateAndWait looks at a seat of which the resource is idle and old, and finds a fresh one there when its turn comes.
+func TestSuspendAndWaitSeesWhatAnInvalidationPutsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		s := &tapped{
+			Strategy: one,
+			claim:    func() bool { time.Sleep(time.Minute); return true },
+			claimed:  func() { time.Sleep(time.Minute) },
+		}
+		p := open(t, f, s, quick)
+		warm(t, p)
+		go func() { _ = p.InvalidateAndWait(t.Context(), nil) }()
+		synctest.Wait()
+		warm(t, p) // the old one is replaced
+		time.Sleep(90 * time.Second)
+		begin := time.Now()
+		if err := p.SuspendAndWait(after(t, time.Hour)); err != nil {
+			t.Errorf("SuspendAndWait: %v, want nil", err)
+		}
+		if took := time.Since(begin); took != 30*time.Second-1 {
+			t.Errorf("SuspendAndWait took %v, want %v, until the seat is put back", took, 30*time.Second-1)
+		}
+		if n := f.OpenNow(); n != 1 {
+			t.Errorf("%d are open, want the fresh one", n)
+		}
+		p.Resume()
+		s.claim, s.claimed = nil, nil
+	})
+}

@@ -21,6 +21,7 @@ type tapped struct {
 	seating pool.Seating
 	limits  func(*pool.Limits)
 	claim   func() bool // asked before each Claim
+	claimed func()      // told after each that took the seat
 }
 
 func (s *tapped) Start(h pool.Host) (pool.Seating, error) {
@@ -43,7 +44,13 @@ func (s bent) Limits() pool.Limits {
 }
 
 func (s bent) Claim(seat pool.Seat) bool {
-	return (s.by.claim == nil || s.by.claim()) && s.Seating.Claim(seat)
+	if s.by.claim != nil && !s.by.claim() || !s.Seating.Claim(seat) {
+		return false
+	}
+	if s.by.claimed != nil {
+		s.by.claimed()
+	}
+	return true
 }
 
 func TestMaxIdleCountsFromTheEndOfALongLease(t *testing.T) {
