@@ -171,6 +171,7 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	now := l.now()
 	l.arrivals++
 	l.open(g.Seat, false)
+	l.opening.replaces(g.Seat)
 	if l.closed {
 		l.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
@@ -237,7 +238,7 @@ func (l *line) Begin(s pool.Seat) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	needed := l.opening.begin(s, l.waiting.n, now) && (l.limits.Seats == pool.Unlimited || l.present() <= l.limits.Seats)
+	needed := l.opening.begin(s, l.waiting.n, now) && (l.limits.Seats == pool.Unlimited || l.present()+l.opening.full <= l.limits.Seats)
 	if needed {
 		l.ring(now)
 	} else {

@@ -15,12 +15,14 @@ type opens struct {
 	bySeat   map[pool.Seat]*list.Element
 	begun    int // of those asked for, how many have had their turn
 	doubtful int // all of these have
+	full     int // of those that have not, how many are in place of a resource that may not be closed yet
 }
 
 type attempt struct {
 	seat  pool.Seat
 	after uint64 // how many had come to stand in line by then
 	stock bool   // it was not asked for a waiter's sake
+	full  bool   // it is in place of a resource that may not be closed yet; until it begins
 	begun bool
 	since time.Duration // when it began
 }
@@ -44,6 +46,12 @@ func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	o.bySeat[s] = o.asked.PushBack(&attempt{seat: s, after: after, stock: stock})
 }
 
+// replaces notes that the open of a seat, just asked for, is in place of what is in it.
+func (o *opens) replaces(s pool.Seat) {
+	o.bySeat[s].Value.(*attempt).full = true
+	o.full++
+}
+
 // begin notes that an open has its turn, perhaps once more since it failed, and reports whether it is needed by
 // one of so many waiters.
 func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
@@ -52,6 +60,7 @@ func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
 		return waiting > 0
 	}
 	a := e.Value.(*attempt)
+	o.closed(a)
 	if a.begun {
 		return a.stock || waiting >= o.begun
 	}
@@ -75,8 +84,18 @@ func (o *opens) remove(s pool.Seat) bool {
 	return true
 }
 
+// closed notes that the seat of an open holds nothing any more.
+func (o *opens) closed(a *attempt) {
+	if a.full {
+		a.full = false
+		o.full--
+	}
+}
+
 func (o *opens) drop(e *list.Element) {
-	if e.Value.(*attempt).begun {
+	a := e.Value.(*attempt)
+	o.closed(a)
+	if a.begun {
 		o.begun--
 	}
 	o.asked.Remove(e)

@@ -192,6 +192,42 @@ func TestShrinkingGivesUpOpensThatHaveNotBegun(t *testing.T) {
 	}
 }
 
+func TestShrinkingCountsWhatIsClosedToBeReplacedUntilItIsGone(t *testing.T) {
+	for _, name := range []string{"lifo", "singleton"} {
+		t.Run(name, func(t *testing.T) {
+			sized := resizable[name]
+			withOptions(t, sized(2), pool.Options{OpenInterval: 10 * time.Second, CloseTimeout: time.Minute}, func(r *rig) {
+				mine := r.own()
+				l := r.getIn(mine)
+				other := r.ask(r.own()) // its open may begin after ten seconds
+				r.Invalidate(nil)
+				r.fake.Next(pooltest.Close, pooltest.Slow(20*time.Second))
+				r.end(l)
+				again := r.ask(mine) // by now one of the two has the old resource replaced
+				r.resize(sized(1))
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				for range 2 {
+					synctest.Wait()
+					switch {
+					case other.done() && other.lease != (lease{}):
+						r.end(other.lease)
+						other.lease = lease{}
+					case again.done():
+						r.end(again.lease)
+					}
+				}
+				if !other.done() || !again.done() || other.err != nil || again.err != nil {
+					r.Errorf("the two got %v and %v, want a lease each", other.err, again.err)
+				}
+				if n := r.fake.MaxOpen(); n != 1 {
+					r.Errorf("%d were open at once, want 1: what is being closed is open", n)
+				}
+			})
+		})
+	}
+}
+
 func TestMaxWaitersAndLingerFollowAResize(t *testing.T) {
 	with(t, strategies.Queue{Size: 1, MaxOverflow: 1}, func(r *rig) {
 		held := []lease{r.get(), r.get()}

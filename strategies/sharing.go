@@ -62,6 +62,7 @@ type chair struct {
 	rested  uint64 // when it came to rest: lower is longer ago
 	begun   bool   // opening: it has had its turn
 	stock   bool   // opening: not for a waiter's sake
+	full    bool   // opening: it may hold a resource that is not closed yet; until begun
 	overdue bool   // private: it hangs in an open that has been given up
 	claimed bool   // private: for the pool's own care
 	leaving bool   // private: it was not taken, and comes back empty
@@ -159,6 +160,7 @@ func (s *sharing) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.
 	c := s.chairs[g.Seat]
 	c.endTenancy(opening)
 	s.open(c, false)
+	c.full = true
 	if s.closed {
 		s.mu.Unlock()
 		return pool.Grant{}, pool.ErrClosed
@@ -209,8 +211,8 @@ func (s *sharing) Begin(seat pool.Seat) bool {
 	c := s.chairs[seat]
 	needed := c.stock
 	s.eachAt(c, func(*waiter) { needed = true })
-	c.begun = needed
-	if needed && (s.limits.Seats == pool.Unlimited || s.present() <= s.limits.Seats) {
+	c.begun, c.full = needed, false
+	if needed && (s.limits.Seats == pool.Unlimited || s.present()+s.unclosed() <= s.limits.Seats) {
 		return true
 	}
 	c.phase = vacant
@@ -272,7 +274,7 @@ func (s *sharing) failed(c *chair, err error, a pool.Answer) {
 
 // open asks for a chair's open.
 func (s *sharing) open(c *chair, stock bool) {
-	c.phase, c.begun, c.stock = opening, false, stock
+	c.phase, c.begun, c.stock, c.full = opening, false, stock, false
 	s.host.Open(c.seat)
 }
 
@@ -657,6 +659,16 @@ func (s *sharing) excess() bool {
 func (s *sharing) present() (n int) {
 	for _, c := range s.chairs {
 		if c.phase > opening || c.phase == opening && c.begun {
+			n++
+		}
+	}
+	return n
+}
+
+// unclosed is how many chairs hold a resource that is being closed to be replaced, or was lately.
+func (s *sharing) unclosed() (n int) {
+	for _, c := range s.chairs {
+		if c.phase == opening && c.full {
 			n++
 		}
 	}
