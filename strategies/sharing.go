@@ -322,6 +322,11 @@ func (s *sharing) Pause(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paused = on && !s.closed
+	for _, c := range s.chairs {
+		if c.claimed && !on {
+			s.unbind(c) // who waits for it came before the pool had it; as in Acquire
+		}
+	}
 	s.serve()
 }
 

@@ -404,3 +404,28 @@ func TestSingletonPingThatHangsKeepsNobodyOfItsOwnerFromAnotherSeat(t *testing.T
 		r.end(first.lease, second.lease)
 	})
 }
+
+func TestSingletonOwnerWhosePingHangsGetsAnotherSeatAfterAPause(t *testing.T) {
+	o := pool.Options{KeepAlive: 8 * time.Second, PingTimeout: time.Hour, Jitter: pool.NoJitter}
+	withOptions(t, strategies.Singleton{Size: 2}, o, func(r *rig) {
+		mine, _ := pool.WithScope(r.Context())
+		r.end(r.getIn(mine))
+		r.Suspend()
+		hung := make(chan struct{})
+		r.fake.Next(pooltest.Ping, pooltest.Hang(hung))
+		a := r.ask(mine)
+		time.Sleep(time.Minute) // what it waits for is pinged meanwhile
+		r.Resume()
+		synctest.Wait()
+		if !a.done() {
+			r.Error("the owner whose resource hangs in a ping has no answer after Resume, want another seat")
+		}
+		close(hung)
+		<-a.answered
+		if a.err != nil {
+			r.Fatalf("Acquire: %v, want a lease", a.err)
+		}
+		r.wants(a.lease, 2, "its own was out of reach")
+		r.end(a.lease)
+	})
+}
