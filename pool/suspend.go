@@ -43,8 +43,9 @@ func (p *Pool[T]) Resume() {
 }
 
 // SuspendAndWait suspends the pool and returns nil once nothing is lent, and no ping, reset or close is
-// under way, nor an open that is overdue. Upkeep goes on: what it has not begun by then may follow, a ping
-// or an open for MinIdle. With ctx's end it gives up waiting. For a switch of servers:
+// under way, nor an open that is overdue. It does not wait for other opens, to which the close of what is
+// replaced belongs, nor for closes that FreeSeat has left to themselves; InvalidateAndWait does. Upkeep goes on:
+// a ping or an open for MinIdle may follow. With ctx's end it gives up waiting. For a switch of servers:
 // SuspendAndWait, switch, InvalidateAndWait, Resume.
 //
 // The pool stays suspended whatever the result: call Resume. The error is a *SuspendError, which
