@@ -191,7 +191,14 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
 		})
 		return away, errPingTimeout
 	case <-ctx.Done():
+		inTime := context.AfterFunc(pctx, func() { // PingTimeout is over
+			p.counts.overdue.Add(1)
+			p.counts.stuck.Add(1)
+		})
 		e.then(func() {
+			if !inTime() {
+				p.counts.stuck.Add(-1)
+			}
 			cancel()
 			if v, err := p.pinged(r, e.err); v == dead {
 				p.vacate(context.Background(), r, ReasonInvalid, err)

@@ -287,3 +287,28 @@ func goroutine() string {
 	name, _, _ := strings.Cut(string(buf[:runtime.Stack(buf, false)]), " [")
 	return name
 }
+
+func TestPingThatHangsCountsAsStuckAlsoWhenItsAcquirerHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		p := open(t, f, one, pool.Options{Ping: true, PingTimeout: 5 * time.Second})
+		warm(t, p)
+		hung := make(chan struct{})
+		f.Next(pooltest.Ping, pooltest.Hang(hung))
+		r := <-start(after(t, time.Second), p)
+		is(t, "the acquirer", r.err, pool.ErrTimeout)
+		if s := p.Stats(); s.Stuck != 0 || s.Overdue != 0 {
+			t.Errorf("before PingTimeout: %v, %d overdue; want nothing stuck", s, s.Overdue)
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if s := p.Stats(); s.Stuck != 1 || s.Overdue != 1 {
+			t.Errorf("at PingTimeout: %v, %d overdue; want one seat stuck", s, s.Overdue)
+		}
+		close(hung)
+		synctest.Wait()
+		if s := p.Stats(); s.Stuck != 0 || s.Idle != 1 {
+			t.Errorf("when the ping has returned at last, without an error: %v, want the resource idle", s)
+		}
+	})
+}
