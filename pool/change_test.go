@@ -71,7 +71,7 @@ func closeDuringTraffic(t *testing.T, sized func(int) pool.Strategy, o pool.Opti
 			case 0:
 				return fate(ctx)
 			case 1, 2:
-				time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond)
+				time.Sleep(time.Duration(rand.IntN(100)) * time.Microsecond) // real time: races are looked for
 			}
 			return nil
 		}
@@ -103,7 +103,7 @@ func closeDuringTraffic(t *testing.T, sized func(int) pool.Strategy, o pool.Opti
 	for range 2 {
 		goOn(func() { change(ctx, t, p, sized) })
 	}
-	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
+	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // the end comes at any moment
 	end := p.Close
 	if !forced {
 		patient, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -21,14 +21,15 @@
 //     never sees a resource. Package strategies has five.
 //
 // The pool in between moves each seat through its states (the diagram is in record.go),
-// calls the [Hooks] at ten events, and makes a [Lease] of a lent seat. A lease is a value
+// calls the [Hooks] at ten events and before each open, and makes a [Lease] of a lent seat. A lease is a value
 // that carries the seat's count of leases, so that a copy that outlives its lease is told
 // apart from the next one.
 //
 // # What holds always
 //
 // There are never more resources open than the strategy's limit, also while one is closed
-// for another to be opened. A resource has one owner, or those the strategy lets share it.
+// for another to be opened, unless Options.HungClose says FreeSeat, or a Resize has made the
+// limit smaller than what is in use. A resource has one owner, or those the strategy lets share it.
 // What is closed, invalid, expired or of an old generation is not handed out. Every opened
 // resource is closed exactly once. Waiters are served in order of arrival with what comes
 // first, a returned resource or a finished open. A callback that fails, panics, calls
@@ -38,7 +39,8 @@
 //
 // A pool has none while it is idle. Opens run on a goroutine each, as do the bounded calls
 // of the backend: a bound that the callee could ignore would be none. What does not return
-// in time goes on by itself and keeps its seat until it does.
+// in time goes on by itself and keeps its seat until it does. Upkeep is a timer, and a goroutine
+// while there is something to do; opens that wait for their turn need none.
 //
 // See docs/architecture.md for the layers and the states, and package manage for
 // database/sql and pools by data source name.

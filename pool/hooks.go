@@ -13,7 +13,7 @@ import (
 // ctx ends: while it does not, its seat is busy, and nothing else is.
 type Hook[T any] func(ctx context.Context, e Event[T]) error
 
-// Hooks are functions called at the ten events in a resource's life, nil for none. They are
+// Hooks are functions called before each open and at the ten events in a resource's life, nil for none. They are
 // given to New, for whose pool they then hold for good; one value may serve many pools.
 //
 // The usual order is: FirstConnect Connect Checkout at the first Acquire, Reset

@@ -45,7 +45,7 @@ func (s *spikeServer) connect() *spikeConn {
 		s.open++
 		s.mostDialed, s.mostOpen = max(s.mostDialed, s.dialing), max(s.mostOpen, s.open)
 	})
-	time.Sleep(spikeDial)
+	time.Sleep(spikeDial) // real time, as the peers have it: puddle is compared, not proven
 	s.count(func() { s.dialing-- })
 	return &spikeConn{server: s}
 }
@@ -144,7 +144,7 @@ func TestSpike(t *testing.T) {
 					mu.Lock()
 					longest = max(longest, time.Since(begin))
 					mu.Unlock()
-					time.Sleep(spikeUse)
+					time.Sleep(spikeUse) // what a user does with it
 					back()
 				})
 			}
