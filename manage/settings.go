@@ -116,6 +116,7 @@ func fields() []settings.Field[Settings] {
 		settings.Enum("reset", func(c *s) *sqldriver.ResetMode { return &c.Reset },
 			settings.Word[sqldriver.ResetMode]{Text: "rollback", Value: sqldriver.Rollback},
 			settings.Word[sqldriver.ResetMode]{Text: "commit", Value: sqldriver.Commit},
+			settings.Word[sqldriver.ResetMode]{Text: "full", Value: sqldriver.Full},
 			settings.Word[sqldriver.ResetMode]{Text: "none", Value: sqldriver.NoReset}),
 		settings.Enum("dropped", func(c *s) *pool.Dropped { return &c.Dropped },
 			settings.Word[pool.Dropped]{Text: "discard", Value: pool.DiscardDropped},

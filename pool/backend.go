@@ -132,3 +132,29 @@ func choresOf(b any) chores {
 type LimitChecker interface {
 	CheckLimits(kind string, l Limits) error
 }
+
+// Check is what a Checker has to do at a checkout.
+type Check uint8
+
+const (
+	// NoCheck: nothing. The pool lends as if the backend were no Checker, at no cost.
+	NoCheck Check = iota
+	// QuickCheck: Checker.Check waits for nothing, as the look at a socket does not. It is
+	// called on the acquirer's goroutine.
+	QuickCheck
+	// SlowCheck: Checker.Check may wait. It is called as Ping is, within
+	// Options.PingTimeout, which costs about 2 µs; so one that hangs holds nobody up but its seat.
+	SlowCheck
+)
+
+// Checker may be implemented by a Backend that can tell at little or no cost, without
+// Options.Ping, that an idle resource has died: because its socket is closed, say. An error
+// of Check is treated as one of Ping is: the resource is replaced, up to Options.Attempts, and
+// if Classify calls the error AllDead so are all that were opened before.
+type Checker[T any] interface {
+	// Checks says what Check does. New asks it once.
+	Checks() Check
+	// Check looks at a resource that was open before the Acquire that is about to get it. A
+	// resource that others hold already is not checked.
+	Check(ctx context.Context, res T) error
+}

@@ -98,10 +98,20 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 		return stale, nil
 	}
 	pinged := p.opts.Ping && res.openedAt < start && (p.opts.PingAfter == 0 || p.now()-res.extra().idleAt >= p.opts.PingAfter)
-	if pinged {
-		if v, err := p.ping(ctx, r); v != fit {
+	if pinged && p.do.ping {
+		if v, err := p.ping(ctx, r, "Backend.Ping", p.backend.Ping, p.opts.PingTimeout); v != fit {
 			return v, err
 		}
+	}
+	if p.checks != NoCheck && res.openedAt < start {
+		timeout := p.opts.PingTimeout
+		if p.checks == QuickCheck {
+			timeout = Inline
+		}
+		if v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, timeout); v != fit {
+			return v, err
+		}
+		pinged = pinged || p.checks == SlowCheck
 	}
 	if v, err := p.checkedOut(ctx, r); v != fit {
 		return v, err
@@ -165,19 +175,16 @@ var (
 	errResetTimeout = errors.New("pool: reset did not return in time")
 )
 
-// ping asks the backend whether the resource works. If ctx ends first, or
-// Options.PingTimeout, the seat stays with the ping until it returns.
-func (p *Pool[T]) ping(ctx context.Context, r *record[T]) (verdict, error) {
-	if !p.do.ping {
-		return fit, nil
-	}
+// ping asks the backend whether the resource works, by ask, Backend.Ping or Checker.Check. If
+// ctx ends first, or the timeout, the seat stays with the ping until it returns.
+func (p *Pool[T]) ping(ctx context.Context, r *record[T], name string, ask func(context.Context, T) error, timeout time.Duration) (verdict, error) {
 	res := r.own.Load()
-	pctx, cancel := deadline(ctx, p.opts.PingTimeout)
-	call := func() error { return p.backend.Ping(pctx, res.value) }
-	if p.opts.PingTimeout == Inline {
-		return p.pinged(r, inline("Backend.Ping", call))
+	pctx, cancel := deadline(ctx, timeout)
+	call := func() error { return ask(pctx, res.value) }
+	if timeout == Inline {
+		return p.pinged(r, inline(name, call))
 	}
-	e := send("Backend.Ping", call)
+	e := send(name, call)
 	select {
 	case <-e.done:
 		cancel()

@@ -25,6 +25,8 @@ type Pool[T any] struct {
 	limits  atomic.Pointer[Limits]
 	shares  Sharing // of the limits; it never changes
 	do      chores
+	checker Checker[T] // nil unless checks is something
+	checks  Check
 	on      listeners[T]
 	log     *slog.Logger // nil: no log
 	bubble  bool         // made inside a synctest bubble
@@ -127,7 +129,10 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 			return nil, err
 		}
 	}
-	p.plainOut = p.log == nil && !o.Ping && !o.Stacks && len(p.on[onCheckout]) == 0
+	if c, ok := b.(Checker[T]); ok {
+		p.checker, p.checks = c, c.Checks()
+	}
+	p.plainOut = p.log == nil && !o.Ping && !o.Stacks && p.checks == NoCheck && len(p.on[onCheckout]) == 0
 	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
 	if p.quickJoint = p.sharesQuickly(); p.quickJoint {
 		p.gate.Store(0)
@@ -212,7 +217,7 @@ func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode, at uintptr) (Lease
 		if l, ok := p.joinQuickly(ctx, m, at); ok {
 			return l, nil
 		}
-	} else if p.opts.Ping {
+	} else if p.opts.Ping || p.checks != NoCheck {
 		start = p.now()
 	}
 	g, err := p.grant(ctx, m, at)

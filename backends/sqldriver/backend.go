@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/lidopool/lido/pool"
 )
@@ -19,9 +20,25 @@ type Options struct {
 	Classify func(error) pool.Fault
 	// Dirty reports whether a transaction is open, for drivers that can tell. Reset then
 	// also ends one begun by an SQL text, with the texts ROLLBACK or COMMIT. It is called
-	// at every reset and must not do I/O. Nil: only transactions begun by Conn.BeginTx are
-	// seen.
+	// at every reset and must not do I/O.
 	Dirty func(driver.Conn) bool
+	// Begins reports whether an SQL text may begin a transaction, for drivers without Dirty.
+	// Where one may have begun, by a text that Conn.For was told or by what was done behind
+	// Conn.Raw, Reset ends it with the texts ROLLBACK or COMMIT, which must be no error where
+	// none is open. Nil, and no Dirty: only transactions begun by Conn.BeginTx are seen.
+	Begins func(query string) bool
+	// Check tells, at a checkout, whether a connection that lay idle is usable, without a
+	// round trip. socket is nil unless the connector is a Dialer. Nil: what the driver's
+	// ResetSession says, if it has one, within Options.PingTimeout of the pool, since nobody
+	// knows what that does.
+	Check func(ctx context.Context, c driver.Conn, socket net.Conn) error
+	// Full brings the whole session back to what it was after the open, in one round trip.
+	// It is called in the mode Full only, when something was done on the connection. Nil: the
+	// mode Full is refused.
+	Full func(ctx context.Context, c driver.Conn, socket net.Conn) error
+	// Validate refuses connections, to a standby say. It is called for each new connection,
+	// within the open, and after each Ping. Nil: all are welcome.
+	Validate func(ctx context.Context, c driver.Conn) error
 	// Redact takes the secrets out of the text of an error or a panic of Open,
 	// Ping, Reset and Close: many drivers put the DSN there. Nil: the errors
 	// are the driver's own.
@@ -33,12 +50,24 @@ type Options struct {
 type Backend struct {
 	// A function, because a connector may be a struct with a password in it, and what
 	// prints a Backend would print that. Of a function it shows the address.
-	connect func(context.Context) (driver.Conn, error)
+	dial    func(context.Context) (driver.Conn, net.Conn, error)
 	from    string // the type of the connector
 	options Options
 }
 
-var _ pool.Backend[*Conn] = (*Backend)(nil)
+var (
+	_ pool.Backend[*Conn] = (*Backend)(nil)
+	_ pool.Checker[*Conn] = (*Backend)(nil)
+)
+
+// Dialer may be implemented by a connector that knows the network connection under each of
+// its connections. Then the deadlines of Ping, Reset and Close are those of the socket too,
+// so that they end on time with a driver that does not heed ctx.
+type Dialer interface {
+	// Dial is Connect, with the network connection as it was dialled, below TLS; nil if
+	// there is none.
+	Dial(ctx context.Context) (driver.Conn, net.Conn, error)
+}
 
 // New returns the backend of the connections of c. It opens nothing. The
 // connector stays the caller's: if it has a Close, it is not called.
@@ -51,27 +80,71 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 		return nil, err
 	}
 	o.Reset = mode
+	if mode == Full && o.Full == nil {
+		return nil, errors.New("sqldriver: reset mode is full: this backend has no full reset: give rollback, commit or none")
+	}
 	if o.Classify == nil {
 		o.Classify = Classify
 	}
-	return &Backend{connect: c.Connect, from: fmt.Sprintf("%T", c), options: o}, nil
+	b := &Backend{from: fmt.Sprintf("%T", c), options: o}
+	if d, ok := c.(Dialer); ok {
+		b.dial = d.Dial
+	} else {
+		b.dial = func(ctx context.Context) (driver.Conn, net.Conn, error) {
+			conn, err := c.Connect(ctx)
+			return conn, nil, err
+		}
+	}
+	return b, nil
 }
 
-// Open opens a connection. Whether it returns when ctx ends is the connector's
-// affair. With Options.Redact the error shows the redacted text only; what it
+// Open opens a connection, and asks Options.Validate. Whether it returns when ctx ends is the
+// connector's affair. With Options.Redact the error shows the redacted text only; what it
 // wraps is still found by errors.Is and errors.As, and what errors.As finds is
 // the driver's own error: print the whole, not the part.
-func (b *Backend) Open(ctx context.Context) (c *Conn, err error) {
+func (b *Backend) Open(ctx context.Context) (_ *Conn, err error) {
 	defer b.redact(&err)
-	raw, err := b.connect(ctx)
+	raw, socket, err := b.dial(ctx)
 	switch {
 	case err != nil:
 		return nil, err
 	case raw == nil:
 		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
-	return &Conn{raw: raw, dirty: b.options.Dirty}, nil
+	c := &Conn{raw: raw, socket: socket, dirty: b.options.Dirty, begins: b.options.Begins}
+	sound := false
+	defer func() {
+		if !sound { // refused, or Validate panicked
+			_ = c.bounded(ctx, raw.Close)
+		}
+	}()
+	if err := b.validate(ctx, c); err != nil {
+		return nil, err
+	}
+	sound = true
+	return c, nil
 }
+
+func (b *Backend) validate(ctx context.Context, c *Conn) error {
+	if b.options.Validate == nil {
+		return nil
+	}
+	err := c.bounded(ctx, func() error { return b.options.Validate(ctx, c.raw) })
+	if err != nil {
+		return &refusedError{err}
+	}
+	return nil
+}
+
+// refusedError is driver.ErrBadConn too, so that a connection that Validate refuses counts as
+// dead, whatever its error means otherwise.
+type refusedError struct{ err error }
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("sqldriver: connection refused by Validate: %v", e.err)
+}
+
+func (e *refusedError) Unwrap() []error { return []error{e.err, driver.ErrBadConn} }
 
 // redact takes the secrets out of an error, or of a panic, which becomes one. It is to be
 // deferred.
@@ -87,48 +160,86 @@ func (b *Backend) redact(err *error) {
 	}
 }
 
-// Ping asks the driver, if it can: it is nil for a driver without driver.Pinger.
+// Ping asks the driver, if it can, and Options.Validate. A driver without driver.Pinger has
+// nothing to say.
 func (b *Backend) Ping(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(&err)
 	if p, ok := c.raw.(driver.Pinger); ok {
-		return p.Ping(ctx)
+		if err := c.bounded(ctx, func() error { return p.Ping(ctx) }); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.validate(ctx, c)
 }
 
-// Reset ends a transaction left open, as Options.Reset says, and then lets the
-// driver reset its session. It fails if the driver calls the connection
-// invalid. Where there is nothing to end it makes no round trip of its own;
-// ResetSession may. ctx bounds ROLLBACK and COMMIT as texts, and ResetSession;
-// a driver.Tx takes no ctx, so it does not bound the end of one.
+// Checks implements pool.Checker.
+func (b *Backend) Checks() pool.Check {
+	if b.options.Check != nil {
+		return pool.QuickCheck
+	}
+	return pool.SlowCheck
+}
+
+// Check is Options.Check: of an idle connection, before it is lent again.
+func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
+	defer b.redact(&err)
+	if b.options.Check != nil {
+		return b.options.Check(ctx, c.raw, c.socket)
+	}
+	if r, ok := c.raw.(driver.SessionResetter); ok {
+		if err := c.bounded(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
+			return fmt.Errorf("sqldriver: the driver gives its session up: %w", err)
+		}
+	}
+	return valid(c.raw)
+}
+
+// Reset ends a transaction left open, as Options.Reset says; in the mode Full it brings back the whole
+// session. It fails if the driver calls the connection invalid. Where there is nothing to end
+// it makes no round trip. ctx bounds ROLLBACK and COMMIT as texts; a driver.Tx takes no ctx,
+// so it bounds the end of one only if the connector is a Dialer. (The driver's own
+// ResetSession is called by Check, before the next use, as database/sql does.)
 func (b *Backend) Reset(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(&err)
 	// Asked first too: a rollback on a connection known to be dead could only wait.
 	if err := valid(c.raw); err != nil {
 		return err
 	}
-	if err := c.end(ctx, b.options.Reset); err != nil {
+	err = b.reset(ctx, c)
+	if err == nil {
+		err = valid(c.raw)
+	}
+	if err != nil {
 		return fmt.Errorf("sqldriver: reset: %w", err)
-	}
-	if r, ok := c.raw.(driver.SessionResetter); ok {
-		if err := r.ResetSession(ctx); err != nil {
-			return fmt.Errorf("sqldriver: reset: %w", err)
-		}
-	}
-	return valid(c.raw)
-}
-
-func valid(c driver.Conn) error {
-	if v, ok := c.(driver.Validator); ok && !v.IsValid() {
-		return fmt.Errorf("sqldriver: reset: the driver says that the connection is not valid: %w", driver.ErrBadConn)
 	}
 	return nil
 }
 
-// Close closes the driver's connection. ctx does not stop it.
-func (b *Backend) Close(_ context.Context, c *Conn) (err error) {
+func (b *Backend) reset(ctx context.Context, c *Conn) error {
+	switch {
+	case b.options.Reset == NoReset:
+		return nil
+	case b.options.Reset == Full:
+		if !c.used {
+			return nil
+		}
+		c.tx, c.doubt, c.begun, c.used = nil, nil, false, false
+		return c.bounded(ctx, func() error { return b.options.Full(ctx, c.raw, c.socket) })
+	}
+	return c.end(ctx, b.options.Reset)
+}
+
+func valid(c driver.Conn) error {
+	if v, ok := c.(driver.Validator); ok && !v.IsValid() {
+		return fmt.Errorf("sqldriver: the driver says that the connection is not valid: %w", driver.ErrBadConn)
+	}
+	return nil
+}
+
+// Close closes the driver's connection. ctx does not stop it unless the connector is a Dialer.
+func (b *Backend) Close(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(&err)
-	return c.raw.Close()
+	return c.bounded(ctx, c.raw.Close)
 }
 
 // Classify calls Options.Classify.

@@ -34,7 +34,7 @@ func TestNewRefusesWhatItCannotUse(t *testing.T) {
 }
 
 func TestParseResetModeReadsWhatItPrints(t *testing.T) {
-	for _, m := range []sqldriver.ResetMode{sqldriver.Rollback, sqldriver.Commit, sqldriver.NoReset} {
+	for _, m := range []sqldriver.ResetMode{sqldriver.Rollback, sqldriver.Commit, sqldriver.Full, sqldriver.NoReset} {
 		if got, err := sqldriver.ParseResetMode(string(m)); got != m || err != nil {
 			t.Errorf("ParseResetMode(%q) = %q, %v", m, got, err)
 		}
@@ -47,7 +47,7 @@ func TestParseResetModeReadsWhatItPrints(t *testing.T) {
 		t.Errorf("JSON gave %q, %v, want commit", config.Reset, err)
 	}
 	err := json.Unmarshal([]byte(`{"Reset":"undo"}`), &config)
-	if err == nil || !strings.Contains(err.Error(), `"undo": give rollback, commit or none`) {
+	if err == nil || !strings.Contains(err.Error(), `"undo": give rollback, commit, full or none`) {
 		t.Errorf("JSON with a wrong mode: got %v, want an error with value and remedy", err)
 	}
 }

@@ -6,21 +6,60 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
+	"time"
 )
 
 // Conn is one connection of the driver. It is not safe for concurrent use: its
 // holder, and nobody else, calls its methods.
 type Conn struct {
-	raw   driver.Conn
-	dirty func(driver.Conn) bool // Options.Dirty
-	tx    *tx                    // the last one begun here and not yet ended
-	doubt error                  // of a rollback that failed: nobody knows whether a transaction is open
+	raw    driver.Conn
+	socket net.Conn               // nil if it is not known
+	dirty  func(driver.Conn) bool // Options.Dirty
+	begins func(string) bool      // Options.Begins
+
+	tx    *tx   // the last one begun here and not yet ended
+	doubt error // of a rollback that failed: nobody knows whether a transaction is open
+	begun bool  // a text may have begun a transaction
+	used  bool  // something was done since the last full reset
 }
 
-// Raw returns the driver's own connection. What is begun on it, past BeginTx,
-// is reset only if Options.Dirty can tell. It belongs to the pool: do not
+// Raw returns the driver's own connection, for anything that one may do with it. What is begun on
+// it, past BeginTx, is reset only if Options.Dirty or Options.Begins is there; the latter
+// costs the return a round trip. It belongs to the pool: do not
 // close it, and do not use it after the release.
-func (c *Conn) Raw() driver.Conn { return c.raw }
+func (c *Conn) Raw() driver.Conn {
+	c.used = true
+	c.begun = c.begun || c.begins != nil
+	return c.raw
+}
+
+// For is Raw for somebody who does nothing with the connection but to prepare, execute or
+// query one SQL text: then Reset knows whether there is anything to end. An empty text is for
+// what executes none, such as Ping.
+func (c *Conn) For(query string) driver.Conn {
+	if query != "" {
+		c.used = true
+		c.begun = c.begun || c.begins != nil && c.begins(query)
+	}
+	return c.raw
+}
+
+// bounded makes a call of the driver that ends when ctx does, if the socket is known. A socket
+// that has met its deadline stays unusable, and so the connection is: half an answer may be
+// on its way.
+func (c *Conn) bounded(ctx context.Context, call func() error) error {
+	if c.socket == nil || ctx.Done() == nil {
+		return call()
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.socket.SetDeadline(time.Unix(1, 0)) })
+	defer stop() // also if the call panics
+	err := call()
+	if !stop() && err == nil { // it came at the last moment, but its socket is spoilt
+		err = context.Cause(ctx)
+	}
+	return err
+}
 
 // String shows the type of the driver's connection, and nothing of what that holds.
 func (c Conn) String() string { return fmt.Sprintf("sqldriver.Conn(%T)", c.raw) }
@@ -47,16 +86,18 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 }
 
 // InTx reports whether a transaction is open, or may be, because a rollback has
-// failed. Without Options.Dirty it knows only of those begun by BeginTx.
+// failed, or a text may have begun one. Without Options.Dirty and Options.Begins it knows only of
+// those begun by BeginTx.
 func (c *Conn) InTx() bool {
 	if c.dirty != nil {
 		return c.dirty(c.raw)
 	}
-	return c.tx != nil || c.doubt != nil
+	return c.tx != nil || c.doubt != nil || c.begun
 }
 
 // begin follows ctxDriverBegin of database/sql.
 func (c *Conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.used = true
 	if b, ok := c.raw.(driver.ConnBeginTx); ok {
 		return b.BeginTx(ctx, opts)
 	}
@@ -82,11 +123,8 @@ func (c *Conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, err
 // end ends what a holder left open. It makes no round trip if there is
 // nothing to end.
 func (c *Conn) end(ctx context.Context, mode ResetMode) error {
-	if mode == NoReset {
-		return nil
-	}
-	t, doubt := c.tx, c.doubt
-	c.tx, c.doubt = nil, nil // from here on the holder's Tx is done
+	t, doubt, begun := c.tx, c.doubt, c.begun
+	c.tx, c.doubt, c.begun = nil, nil, false // from here on the holder's Tx is done
 	switch {
 	case c.dirty != nil:
 		// The driver's word counts for more than our memory: a text may have
@@ -96,21 +134,21 @@ func (c *Conn) end(ctx context.Context, mode ResetMode) error {
 		}
 	case doubt != nil:
 		return fmt.Errorf("an earlier rollback went wrong: %w", doubt)
-	case t == nil:
+	case t == nil && !begun:
 		return nil
 	}
 
-	var err error
-	switch {
-	case t != nil && mode == Commit:
-		err = t.raw.Commit()
-	case t != nil:
-		err = t.raw.Rollback()
-	case mode == Commit:
-		err = exec(ctx, c.raw, "COMMIT")
-	default:
-		err = exec(ctx, c.raw, "ROLLBACK")
-	}
+	err := c.bounded(ctx, func() error {
+		switch {
+		case t != nil && mode == Commit:
+			return t.raw.Commit()
+		case t != nil:
+			return t.raw.Rollback()
+		case mode == Commit:
+			return exec(ctx, c.raw, "COMMIT")
+		}
+		return exec(ctx, c.raw, "ROLLBACK")
+	})
 	if err != nil {
 		return err
 	}

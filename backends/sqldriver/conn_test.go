@@ -5,10 +5,15 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"net"
 	"reflect"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
 )
 
 // journal is what a fake connection was asked to do, in order.
@@ -299,23 +304,33 @@ func TestResetFailsIfTheTransactionOutlivesIt(t *testing.T) {
 	}
 }
 
-func TestResetEndsTheTransactionThenResetsTheSession(t *testing.T) {
+func TestResetLeavesTheSessionToCheck(t *testing.T) {
 	j, raw := newFull()
 	b, c := open(t, raw, sqldriver.Options{})
 	begin(t, c)
-	if err := b.Reset(t.Context(), c); err != nil {
+	if err := errors.Join(b.Reset(t.Context(), c), b.Check(t.Context(), c)); err != nil {
 		t.Fatal(err)
 	}
 	wantCalls(t, j, "begin tx", "rollback", "reset session")
 }
 
-func TestResetFailsIfTheDriverGivesTheSessionUp(t *testing.T) {
+func TestCheckFailsIfTheDriverGivesTheSessionUp(t *testing.T) {
 	j, raw := newFull()
 	j.fail["reset session"] = driver.ErrBadConn
 	b, c := open(t, raw, sqldriver.Options{})
-	if err := b.Reset(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
+	if err := b.Check(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
 		t.Errorf("got %v, want driver.ErrBadConn", err)
 	}
+}
+
+func TestCheckOfABackendsOwnNeedsNoDriver(t *testing.T) {
+	j, raw := newFull()
+	n := 0
+	b, c := open(t, raw, sqldriver.Options{Check: func(context.Context, driver.Conn, net.Conn) error { n++; return nil }})
+	if err := b.Check(t.Context(), c); err != nil || n != 1 || b.Checks() != pool.QuickCheck {
+		t.Errorf("Check: %v after %d calls, %v, want one quick call", err, n, b.Checks())
+	}
+	wantCalls(t, j)
 }
 
 func TestResetFailsWithoutARoundTripIfTheConnectionIsInvalid(t *testing.T) {
@@ -329,13 +344,125 @@ func TestResetFailsWithoutARoundTripIfTheConnectionIsInvalid(t *testing.T) {
 	wantCalls(t, j, "begin tx")
 }
 
-func TestResetFailsIfItLeavesTheConnectionInvalid(t *testing.T) {
+func TestCheckFailsIfItLeavesTheConnectionInvalid(t *testing.T) {
 	_, raw := newFull()
 	raw.breaks = true
 	b, c := open(t, raw, sqldriver.Options{})
-	if err := b.Reset(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
+	if err := b.Check(t.Context(), c); !errors.Is(err, driver.ErrBadConn) {
 		t.Errorf("got %v, want driver.ErrBadConn", err)
 	}
+}
+
+func beginsByText(query string) bool { return strings.Contains(query, "BEGIN") }
+
+func TestResetRollsBackOnlyWhatATextMayHaveBegun(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		mode sqldriver.ResetMode
+		do   func(*sqldriver.Conn)
+		want []string
+	}{
+		{"nothing", "", func(*sqldriver.Conn) {}, nil},
+		{"a text that begins nothing", "", func(c *sqldriver.Conn) { c.For("SELECT 1") }, nil},
+		{"no text", "", func(c *sqldriver.Conn) { c.For("") }, nil},
+		{"a text that begins", "", func(c *sqldriver.Conn) { c.For("BEGIN") }, []string{"exec context ROLLBACK"}},
+		{"raw", "", func(c *sqldriver.Conn) { c.Raw() }, []string{"exec context ROLLBACK"}},
+		{"to be committed", sqldriver.Commit, func(c *sqldriver.Conn) { c.For("BEGIN") }, []string{"exec context COMMIT"}},
+		{"to be left", sqldriver.NoReset, func(c *sqldriver.Conn) { c.For("BEGIN") }, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j, raw := newFull()
+			b, c := open(t, raw, sqldriver.Options{Reset: tt.mode, Begins: beginsByText})
+			tt.do(c)
+			for range 2 { // the second finds nothing more to do
+				if err := b.Reset(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantCalls(t, j, tt.want...)
+		})
+	}
+}
+
+func TestFullResetIsMadeOnceAfterAnyUse(t *testing.T) {
+	n := 0
+	o := sqldriver.Options{Reset: sqldriver.Full, Full: func(context.Context, driver.Conn, net.Conn) error { n++; return nil }}
+	for _, use := range []func(*sqldriver.Conn){
+		func(c *sqldriver.Conn) { c.For("SELECT 1") },
+		func(c *sqldriver.Conn) { c.Raw() },
+		func(c *sqldriver.Conn) { begin(t, c) },
+	} {
+		n = 0
+		_, raw := newFull()
+		b, c := open(t, raw, o)
+		for _, use := range []func(*sqldriver.Conn){func(*sqldriver.Conn) {}, use, func(*sqldriver.Conn) {}} {
+			use(c)
+			if err := b.Reset(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n != 1 || c.InTx() {
+			t.Errorf("%d full resets after one use and three returns, in a transaction: %v; want 1, false", n, c.InTx())
+		}
+	}
+	if _, err := sqldriver.New(connector{}, sqldriver.Options{Reset: sqldriver.Full}); err == nil {
+		t.Error("New took the mode full for a backend that cannot")
+	}
+}
+
+func TestValidateRefusesAConnectionAtItsOpenAndAtItsPing(t *testing.T) {
+	j, raw := newFull()
+	var refuse error
+	o := sqldriver.Options{Validate: func(context.Context, driver.Conn) error { return refuse }}
+	b, c := open(t, raw, o)
+	refuse = errTest
+	if err := b.Ping(t.Context(), c); !errors.Is(err, errTest) || b.Classify(err) != pool.Dead {
+		t.Errorf("Ping: %v, %v, want the refusal, which makes the connection dead", err, b.Classify(err))
+	}
+	if _, err := b.Open(t.Context()); !errors.Is(err, errTest) {
+		t.Errorf("Open: %v, want the refusal", err)
+	}
+	wantCalls(t, j, "ping", "close")
+}
+
+// frozen is a driver's connection that reads from a socket and does not heed ctx.
+type frozen struct {
+	full
+	socket net.Conn
+}
+
+func (f frozen) Ping(context.Context) error {
+	_, err := f.socket.Read(make([]byte, 1))
+	return err
+}
+
+type dialer struct {
+	connector
+	socket net.Conn
+}
+
+func (d dialer) Dial(context.Context) (driver.Conn, net.Conn, error) { return d.conn, d.socket, d.err }
+
+func TestWhatTheSocketOfADialerWaitsForEndsWithCtx(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		_, raw := newFull()
+		b, err := sqldriver.New(dialer{connector{conn: frozen{raw, near}}, near}, sqldriver.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := b.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		if err := b.Ping(ctx, c); b.Classify(err) != pool.Dead || time.Since(begun) != time.Second {
+			t.Errorf("Ping: %v after %v, want a dead connection after 1s", err, time.Since(begun))
+		}
+	})
 }
 
 func TestBeginTxKeepsTheRulesOfDatabaseSQLForADriverWithOnlyBegin(t *testing.T) {
