@@ -47,7 +47,11 @@ func (m *Manager) Connect(ctx context.Context, name, dsn string) (*Conn, error) 
 		if db == nil {
 			continue // Dispose came in between
 		}
-		c, err := db.Conn(ctx)
+		var why answer
+		c, err := db.Conn(context.WithValue(ctx, answerKey{}, &why))
+		if err != nil && why.err != nil {
+			err = why.err
+		}
 		switch {
 		case err == nil:
 			return m.catch(e, c), nil

@@ -6,13 +6,15 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
 )
 
 // OpenDB returns an *sql.DB whose connections come from the pool for dsn, which is made
-// if there is none. It opens no connection. The DB keeps none itself: do not
-// call its SetMaxOpenConns, SetMaxIdleConns, SetConnMaxLifetime or SetConnMaxIdleTime, which can
-// only get in the way. The DB's own Stats know nothing of the pool: use Manager.All, or
-// Pool(key) and its Stats.
+// if there is none. It opens no connection. The DB's own Stats count what database/sql takes
+// for connections; those of the pool are Manager.Stats. Of its limits, SetMaxOpenConns is
+// better left alone: its line is not served in order. The others only cost time.
 //
 // It is the caller's to close. Once all the DBs of a pool are closed, and no Connect has used it,
 // the manager disposes of the pool.
@@ -22,7 +24,7 @@ func (m *Manager) OpenDB(name, dsn string) (*sql.DB, error) {
 		return nil, err
 	}
 	db := sql.OpenDB(c)
-	db.SetMaxIdleConns(-1)
+	db.SetMaxIdleConns(maxIdleProxies)
 	return db, nil
 }
 
@@ -64,6 +66,7 @@ type connector struct {
 	manager *Manager
 	request *request // a pointer, so that printing a connector shows no DSN
 	entry   atomic.Pointer[entry]
+	owed    owed
 	closed  atomic.Bool
 }
 
@@ -90,18 +93,31 @@ func (m *Manager) connector(name, dsn string) (*connector, error) {
 	return c, nil
 }
 
-// Connect leases a connection on the caller's goroutine, for strategies that look at
-// it. Closing the connection ends the lease.
+// Connect makes a proxy and binds it, on the caller's goroutine, for strategies that look at
+// it.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	last := c.entry.Load()
-	l, e, err := c.manager.acquire(ctx, c.request, last)
-	if err != nil {
+	if err := c.owed.claim(ctx); err != nil {
 		return nil, err
 	}
-	if e != last {
+	p := &proxy{connector: c}
+	if err := p.bind(ctx); err != nil {
+		if a, ok := ctx.Value(answerKey{}).(*answer); ok {
+			a.err = err
+		}
+		return nil, err
+	}
+	p.offer = p.guard.offer
+	return p.offer.wrap(p), nil
+}
+
+// lease leases a connection of the pool, or of the one that has taken its place.
+func (c *connector) lease(ctx context.Context) (pool.Lease[*sqldriver.Conn], *entry, error) {
+	last := c.entry.Load()
+	l, e, err := c.manager.acquire(ctx, c.request, last)
+	if err == nil && e != last {
 		c.entry.Store(e)
 	}
-	return newProxy(e, l)
+	return l, e, err
 }
 
 // Driver implements driver.Connector.

@@ -91,7 +91,7 @@ func TestCloseWakesThoseWhoWaitForATurn(t *testing.T) {
 // a statement that is closed while another has the turn.
 func TestStatementClosedWithoutTheTurnIsNotLeaked(t *testing.T) {
 	d := &fakeDriver{}
-	db, _ := openFake(t, d, "pool_strategy=static&pool_timeout=0s")
+	db, _ := openFake(t, d, "pool_strategy=static&pool_timeout=0s&pool_statements=none")
 	a, _ := db.Conn(t.Context())
 	s, err := a.PrepareContext(t.Context(), "ok")
 	if err != nil {

@@ -6,31 +6,43 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/pool"
 )
 
-// slot is a lock that is waited for with a ctx.
-type slot chan struct{}
-
-func newSlot() slot { return make(slot, 1) }
-
-func (s slot) try() bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	default:
-		return false
-	}
+// slot is a lock that is waited for with a ctx, in order of arrival. Where nobody waits it costs two
+// atomic operations, which a channel alone does not.
+type slot struct {
+	taken   atomic.Bool
+	waiting atomic.Int32
+	handed  chan struct{} // the slot itself, on its way from one holder to the next
 }
 
-func (s slot) unlock() { <-s }
+func newSlot() slot { return slot{handed: make(chan struct{}, 1)} }
+
+// try takes the slot if it is free, and not on its way to somebody.
+func (s *slot) try() bool { return s.taken.CompareAndSwap(false, true) }
+
+// unlock hands the slot to who waits longest. It looks for waiters after it has freed the slot too, and
+// they count themselves before they look at the slot: so one of the two sees the other.
+func (s *slot) unlock() {
+	if s.waiting.Load() == 0 {
+		s.taken.Store(false)
+		if s.waiting.Load() == 0 || !s.try() {
+			return
+		}
+	}
+	// Never waits: while the slot is in the channel nobody has it to put it there again. If the waiter
+	// has just given up it stays there for the next, who finds it taken and waits.
+	s.handed <- struct{}{}
+}
 
 // lock waits for the slot until the connection is gone, ctx ends, or, unless patience
 // is 0, that is over.
-func (g *guard) lock(ctx context.Context, s slot, patience time.Duration) error {
+func (g *guard) lock(ctx context.Context, s *slot, patience time.Duration) error {
 	if s.try() {
 		return nil
 	}
@@ -40,10 +52,20 @@ func (g *guard) lock(ctx context.Context, s slot, patience time.Duration) error 
 		defer t.Stop()
 		over = t.C
 	}
-	select {
-	case s <- struct{}{}:
+	return s.wait(ctx, g.gone, over)
+}
+
+// wait is lock for a slot that was taken.
+func (s *slot) wait(ctx context.Context, gone <-chan struct{}, over <-chan time.Time) error {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	if s.try() {
 		return nil
-	case <-g.gone:
+	}
+	select {
+	case <-s.handed:
+		return nil
+	case <-gone:
 		return lost(pool.ErrInvalidated)
 	case <-over:
 		return &waitError{[]error{pool.ErrTimeout, context.DeadlineExceeded}}
@@ -75,77 +97,127 @@ func (e *waitError) Unwrap() []error { return e.is }
 // must not be called by two at a time, but a strategy may give it to several holders, and
 // database/sql ends rows and transactions whose ctx has ended on goroutines of its own.
 type guard struct {
+	conn  *sqldriver.Conn
 	call  slot  // held during every call of the driver
 	turn  slot  // held by the one holder that may use a common connection
 	offer offer // what the driver's connection can do
 
-	gone chan struct{} // closed when the connection is about to be
+	gone   chan struct{} // closed when the connection is about to be
+	closed atomic.Bool   // then, too
+	due    atomic.Bool   // there may be statements to reap
 
 	mu sync.Mutex
-	// What closes the statements and rows that are open, by their wrappers, and those whose
-	// holder could not wait for its turn. A connection that is closed under its holders
-	// must have them closed first: go-sqlite3, for one, never lets go of its files
-	// otherwise. Guarded by mu.
-	open map[any]func() error
-	left []func() error
+	// A connection that is closed under its holders must have its rows and statements closed
+	// first: go-sqlite3, for one, never lets go of its files otherwise. Guarded by mu.
+	rows  map[*rows]struct{} // that are open, where several holders may have some
+	shelf shelf
 }
 
-func newGuard(c driver.Conn) *guard {
-	return &guard{call: newSlot(), turn: newSlot(), offer: offerOf(c), gone: make(chan struct{}), open: map[any]func() error{}}
+func newGuard(c *sqldriver.Conn, offer offer, room int, counts *statementCounts) *guard {
+	return &guard{
+		conn: c, call: newSlot(), turn: newSlot(), offer: offer, gone: make(chan struct{}),
+		rows: map[*rows]struct{}{}, shelf: shelf{room: room, counts: counts},
+	}
 }
 
-// opened remembers how to close something.
-func (g *guard) opened(wrapper any, closeRaw func() error) {
+// opened remembers rows that are open.
+func (g *guard) opened(r *rows) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.open[wrapper] = closeRaw
+	g.rows[r] = struct{}{}
 }
 
 // forget is the opposite of opened.
-func (g *guard) forget(wrapper any) {
+func (g *guard) forget(r *rows) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.open, wrapper)
+	delete(g.rows, r)
 }
 
-// leave leaves the closing of something to whoever has the turn next.
-func (g *guard) leave(wrapper any) {
+// take takes the statement of a text off the shelf; nil if none is there.
+func (g *guard) take(query string) *prepared {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if closeRaw, ok := g.open[wrapper]; ok { // else the connection's end was faster
-		g.left = append(g.left, closeRaw)
-		delete(g.open, wrapper)
-	}
+	return g.shelf.take(query)
 }
 
-// sweep closes what was left. The caller has the call.
-func (g *guard) sweep(all bool) {
+// add is for a statement that was just prepared, and is in use.
+func (g *guard) add(query string, raw driver.Stmt) *prepared {
 	g.mu.Lock()
-	left := g.left
-	g.left = nil
-	if all {
-		left = slices.AppendSeq(left, maps.Values(g.open))
-		clear(g.open)
+	defer g.mu.Unlock()
+	return g.shelf.add(query, raw)
+}
+
+// give puts a statement on the shelf, or has the next reap close it.
+func (g *guard) give(p *prepared) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shelf.give(p)
+	g.due.Store(len(g.shelf.over) > 0)
+}
+
+// reap closes the statements that are over. The caller may call the driver.
+func (g *guard) reap() {
+	if !g.due.Load() {
+		return
 	}
+	g.mu.Lock()
+	g.due.Store(false)
+	over := g.shelf.over
+	g.shelf.over = nil
 	g.mu.Unlock()
-	for _, closeRaw := range left {
-		_ = closeRaw() // nobody is there to be told
+	for _, raw := range over {
+		_ = raw.Close() // nobody is there to be told
 	}
+}
+
+// clear closes every statement that nobody uses. The caller may call the driver.
+func (g *guard) clear() {
+	g.mu.Lock()
+	g.shelf.clear()
+	g.due.Store(len(g.shelf.over) > 0)
+	g.mu.Unlock()
+	g.reap()
+}
+
+// closeAll closes all there is. The caller may call the driver, and nobody will after it.
+func (g *guard) closeAll() {
+	g.mu.Lock()
+	open := slices.Collect(maps.Keys(g.rows))
+	clear(g.rows)
+	g.shelf.empty()
+	g.due.Store(len(g.shelf.over) > 0)
+	g.mu.Unlock()
+	for _, r := range open {
+		_ = r.raw.Close()
+	}
+	g.reap()
 }
 
 // guarded is the backend of a pool. It keeps a guard beside every connection, and has
 // Close wait for a call that is going on.
 type guarded struct {
 	pool.Backend[*sqldriver.Conn]
+	clean  func(*sqldriver.Conn) bool // whether there is nothing to reset; nil if the backend cannot tell
+	room   int                        // of the shelf of each connection
+	counts statementCounts            // of all shelves
+	full   bool                       // the reset is a full one
 
 	mu     sync.Mutex
 	guards map[*sqldriver.Conn]*guard // guarded by mu
 }
 
-var _ pool.LimitChecker = (*guarded)(nil)
+var (
+	_ pool.LimitChecker             = (*guarded)(nil)
+	_ pool.Checker[*sqldriver.Conn] = (*guarded)(nil)
+)
 
-func newGuarded(b pool.Backend[*sqldriver.Conn]) *guarded {
-	return &guarded{Backend: b, guards: map[*sqldriver.Conn]*guard{}}
+func newGuarded(b pool.Backend[*sqldriver.Conn], s Settings) *guarded {
+	g := &guarded{Backend: b, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full, guards: map[*sqldriver.Conn]*guard{}}
+	if c, ok := b.(interface{ Clean(*sqldriver.Conn) bool }); ok {
+		g.clean = c.Clean
+	}
+	return g
 }
 
 // Open implements pool.Backend.
@@ -154,11 +226,30 @@ func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := newGuard(c, offerOf(c.For("")), g.room, &g.counts)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.guards[c] = newGuard(c.Raw())
+	g.guards[c] = at
 	return c, nil
 }
+
+// Reset implements pool.Backend. A full reset may end the prepared statements of the session,
+// so they are given up first.
+func (g *guarded) Reset(ctx context.Context, c *sqldriver.Conn) error {
+	if g.full {
+		if d, ok := g.Backend.(statementDropper); !ok || d.FullDropsStatements() {
+			if at := g.of(c); at != nil {
+				if err := c.Within(ctx, func() error { at.clear(); return nil }); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return g.Backend.Reset(ctx, c)
+}
+
+// statementDropper is a backend that knows whether prepared statements survive its full reset.
+type statementDropper interface{ FullDropsStatements() bool }
 
 // Close implements pool.Backend. It closes even if the call that it waits for does
 // not return before ctx ends.
@@ -171,13 +262,26 @@ func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	if at == nil {
 		return nil
 	}
+	at.closed.Store(true)
 	close(at.gone)
-	select {
-	case at.call <- struct{}{}: // never given back: whoever comes finds it gone
-		at.sweep(true)
-	case <-ctx.Done():
+	if at.call.try() || at.call.wait(ctx, nil, nil) == nil {
+		// Never given back: whoever comes finds it gone.
+		_ = c.Within(ctx, func() error { at.closeAll(); return nil })
 	}
 	return nil
+}
+
+// Checks implements pool.Checker for a backend that does.
+func (g *guarded) Checks() pool.Check {
+	if c, ok := g.Backend.(pool.Checker[*sqldriver.Conn]); ok {
+		return c.Checks()
+	}
+	return pool.NoCheck
+}
+
+// Check implements pool.Checker.
+func (g *guarded) Check(ctx context.Context, c *sqldriver.Conn) error {
+	return g.Backend.(pool.Checker[*sqldriver.Conn]).Check(ctx, c)
 }
 
 // CheckLimits implements pool.LimitChecker for a backend that does.

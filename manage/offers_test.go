@@ -23,7 +23,7 @@ func TestWhatAProxyOffersReachesTheDriversOwnMethod(t *testing.T) {
 	if _, err := m.Wrap("all", allDriver{&called}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := m.request("all", "x")
+	r, err := m.request("all", "x?pool_statements=none")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,24 +14,11 @@ import (
 
 // Prepare implements driver.Conn.
 func (p *proxy) Prepare(query string) (driver.Stmt, error) {
-	return p.prepared(context.Background(), func() (driver.Stmt, error) { return p.conn.Raw().Prepare(query) })
+	return p.prepare(context.Background(), query)
 }
 
 func (p *proxy) prepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	return p.prepared(ctx, func() (driver.Stmt, error) {
-		return p.conn.Raw().(driver.ConnPrepareContext).PrepareContext(ctx, query)
-	})
-}
-
-func (p *proxy) prepared(ctx context.Context, prepare func() (driver.Stmt, error)) (s driver.Stmt, err error) {
-	err = p.do(ctx, func() error {
-		raw, err := prepare()
-		if err == nil {
-			s = newStmt(p, raw)
-		}
-		return err
-	})
-	return s, err
+	return p.prepare(ctx, query)
 }
 
 // Begin implements driver.Conn.
@@ -56,12 +43,12 @@ func (p *proxy) beginTx(ctx context.Context, o driver.TxOptions) (t driver.Tx, e
 var errNested = errors.New("manage: a transaction is open already on the connection that this goroutine or scope shares: use that one, or a savepoint")
 
 func (p *proxy) ping(ctx context.Context) error {
-	return p.do(ctx, func() error { return p.conn.Raw().(driver.Pinger).Ping(ctx) })
+	return p.do(ctx, func() error { return p.conn.For("").(driver.Pinger).Ping(ctx) })
 }
 
 func (p *proxy) execContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
 	err = p.do(ctx, func() (err error) {
-		r, err = p.conn.Raw().(driver.ExecerContext).ExecContext(ctx, query, args)
+		r, err = p.conn.For(query).(driver.ExecerContext).ExecContext(ctx, query, args)
 		return err
 	})
 	return r, err
@@ -70,47 +57,80 @@ func (p *proxy) execContext(ctx context.Context, query string, args []driver.Nam
 func (p *proxy) exec(query string, args []driver.Value) (r driver.Result, err error) {
 	err = p.do(context.Background(), func() (err error) {
 		//lint:ignore SA1019 drivers that have only this must keep working
-		r, err = p.conn.Raw().(driver.Execer).Exec(query, args)
+		r, err = p.conn.For(query).(driver.Execer).Exec(query, args)
 		return err
 	})
 	return r, err
 }
 
-func (p *proxy) queryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return p.queried(ctx, func() (driver.Rows, error) {
-		return p.conn.Raw().(driver.QueryerContext).QueryContext(ctx, query, args)
-	})
-}
-
-func (p *proxy) query(query string, args []driver.Value) (driver.Rows, error) {
-	return p.queried(context.Background(), func() (driver.Rows, error) {
-		//lint:ignore SA1019 drivers that have only this must keep working
-		return p.conn.Raw().(driver.Queryer).Query(query, args)
-	})
-}
-
-// queried makes a query. Where the connection has one holder it gives out the driver's own
-// rows, so that their optional interfaces are the driver's.
-func (p *proxy) queried(ctx context.Context, query func() (driver.Rows, error)) (r driver.Rows, err error) {
-	err = p.do(ctx, func() error {
-		raw, err := query()
-		switch {
-		case err != nil:
-			return err
-		case p.entry.sharing == pool.Exclusive:
-			p.unseen = true
-			r = raw
-		default:
-			r = newRows(p, raw)
-		}
-		return nil
+func (p *proxy) queryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
+	err = p.do(ctx, func() (err error) {
+		r, err = p.seen(p.conn.For(query).(driver.QueryerContext).QueryContext(ctx, query, args))
+		return err
 	})
 	return r, err
 }
 
+func (p *proxy) query(query string, args []driver.Value) (r driver.Rows, err error) {
+	err = p.do(context.Background(), func() (err error) {
+		//lint:ignore SA1019 drivers that have only this must keep working
+		r, err = p.seen(p.conn.For(query).(driver.Queryer).Query(query, args))
+		return err
+	})
+	return r, err
+}
+
+// seen is what becomes of the rows of a query. Where the connection has one holder they are the
+// driver's own, so that their optional interfaces are the driver's.
+func (p *proxy) seen(raw driver.Rows, err error) (driver.Rows, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case p.entry.sharing == pool.Exclusive:
+		p.unseen = true
+		return raw, nil
+	}
+	return newRows(p, raw), nil
+}
+
+// execText executes a text by whichever of the driver's interfaces there is.
+func (p *proxy) execText(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if _, ok := p.raw().(driver.ExecerContext); ok {
+		return p.execContext(ctx, query, args)
+	}
+	plain, err := values(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	return p.exec(query, plain)
+}
+
+// queryText is execText for a query; driver.ErrSkip if there is no interface for it.
+func (p *proxy) queryText(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	//lint:ignore SA1019 drivers that have only this must keep working
+	switch p.raw().(type) {
+	case driver.QueryerContext:
+		return p.queryContext(ctx, query, args)
+	case driver.Queryer:
+		plain, err := values(ctx, args)
+		if err != nil {
+			return nil, err
+		}
+		return p.query(query, plain)
+	}
+	return nil, driver.ErrSkip
+}
+
 func (p *proxy) checkNamedValue(v *driver.NamedValue) error {
-	check := func() error { return p.conn.Raw().(driver.NamedValueChecker).CheckNamedValue(v) }
-	if p.entry.sharing == pool.Exclusive && !p.closed {
+	if p.conn == nil {
+		return nil // whatever the arguments are for says why
+	}
+	checker, ok := p.raw().(driver.NamedValueChecker)
+	if !ok {
+		return driver.ErrSkip
+	}
+	check := func() error { return checker.CheckNamedValue(v) }
+	if p.entry.sharing == pool.Exclusive {
 		return check() // nobody else is there, and there is one call for each argument
 	}
 	return p.do(context.Background(), check)
@@ -127,15 +147,3 @@ func (t *tx) Commit() error { return t.proxy.end(t.raw.Commit) }
 
 // Rollback implements driver.Tx.
 func (t *tx) Rollback() error { return t.proxy.end(t.raw.Rollback) }
-
-// values is what database/sql does for drivers without the newer interfaces.
-func values(ctx context.Context, named []driver.NamedValue) ([]driver.Value, error) {
-	args := make([]driver.Value, len(named))
-	for i, v := range named {
-		if v.Name != "" {
-			return nil, errors.New("sql: driver does not support the use of Named Parameters")
-		}
-		args[i] = v.Value
-	}
-	return args, ctx.Err()
-}

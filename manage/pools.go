@@ -79,18 +79,36 @@ func (m *Manager) Pool(k Key) (*pool.Pool[*sqldriver.Conn], bool) {
 	return nil, false
 }
 
+// Stats are the counters of a pool of database connections. Dropped counts also each Conn that was
+// dropped without Close.
+type Stats struct {
+	pool.Stats
+	Statements Statements
+}
+
+func (e *entry) stats() Stats {
+	s := Stats{e.pool.Stats(), e.backend.counts.read()}
+	s.Dropped += e.dropped.Load()
+	return s
+}
+
+// Stats returns the counters of the pool with a key, if there is one.
+func (m *Manager) Stats(k Key) (Stats, bool) {
+	if e := m.lookup(k); e != nil {
+		return e.stats(), true
+	}
+	return Stats{}, false
+}
+
 // All goes through the pools there are when the loop begins, in order of their names.
-// Stats.Dropped counts also each Conn that was dropped without Close.
-func (m *Manager) All() iter.Seq2[Key, pool.Stats] {
-	return func(yield func(Key, pool.Stats) bool) {
+func (m *Manager) All() iter.Seq2[Key, Stats] {
+	return func(yield func(Key, Stats) bool) {
 		m.mu.Lock()
 		entries := slices.Collect(maps.Values(m.entries))
 		m.mu.Unlock()
 		slices.SortFunc(entries, func(a, b *entry) int { return cmp.Compare(a.key.shown, b.key.shown) })
 		for _, e := range entries {
-			s := e.pool.Stats()
-			s.Dropped += e.dropped.Load()
-			if !yield(e.key, s) {
+			if !yield(e.key, e.stats()) {
 				return
 			}
 		}
@@ -216,6 +234,11 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b, ok := r.backend.(poolerChecker); ok && s.Preset == TransactionPooler {
+		if err := b.CheckPooler(r.dsn); err != nil {
+			return nil, fmt.Errorf("%s=%s: %w", inQuery("preset"), s.Preset, err)
+		}
+	}
 	inner, err := r.backend.Open(r.dsn, s.Reset)
 	if err != nil {
 		return nil, err
@@ -225,13 +248,17 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 	if o.Name == "" {
 		o.Name = r.key.String()
 	}
-	e := &entry{key: r.key, settings: s, backend: newGuarded(inner), patience: s.Strategy.Timeout}
+	e := &entry{key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout}
 	if e.pool, err = pool.New[*sqldriver.Conn](e.backend, strategy, o, m.options.Hooks...); err != nil {
 		return nil, err
 	}
 	e.sharing = e.pool.Limits().Sharing
 	return e, nil
 }
+
+// poolerChecker is a Backend that can tell whether a DSN is safe behind a pooler that gives
+// each transaction another connection of the server. The error says what to change.
+type poolerChecker interface{ CheckPooler(dsn string) error }
 
 // check compares the settings that a DSN gives with those of a pool that exists already:
 // they come too late to change it, and must not be ignored.

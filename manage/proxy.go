@@ -11,19 +11,27 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// proxy is a leased connection, as database/sql sees it: for what the driver's connection
-// can do beyond driver.Conn, wrapped in one of the types of offers.go. database/sql makes
-// one for each lease and closes it to return the connection.
+// proxy is what database/sql takes for a connection. It is none of its own: it is bound to a
+// leased connection while somebody uses it, and lies in the free list of the *sql.DB without.
+// binding.go says how. For what the driver's connection can do beyond driver.Conn it is wrapped in
+// one of the types of offers.go.
 //
 // database/sql calls a proxy, its statements, rows and transactions by one goroutine at a
-// time; its own fields rely on that. Several proxies may have one connection: see guard.
+// time; its own fields rely on that. Several proxies may be bound to one connection: see guard.
 type proxy struct {
+	connector *connector // whose pool it leases from
+	offer     offer
+	closed    bool
+	refusal   error // why it could not be bound
+
+	// The rest is of the connection that it is bound to.
+
+	conn  *sqldriver.Conn // nil while it is bound to none
 	entry *entry
 	lease pool.Lease[*sqldriver.Conn]
-	conn  *sqldriver.Conn
 	guard *guard
 
-	stmts   []*stmt    // that are open
+	stmts   []*stmt    // that have a prepared statement of the connection
 	rows    int        // open, counted where the connection is shared
 	turn    bool       // this proxy has the turn of a common connection
 	fault   pool.Fault // the worst met
@@ -31,26 +39,9 @@ type proxy struct {
 	unseen  bool       // the holder does something that the proxy does not see the errors of
 	sound   bool       // database/sql has looked at the connection and found nothing
 	closing bool
-	closed  bool
 }
 
-// newProxy takes over a lease.
-func newProxy(e *entry, l pool.Lease[*sqldriver.Conn]) (driver.Conn, error) {
-	c, err := l.Get()
-	var g *guard
-	if err == nil {
-		if g = e.backend.of(c); g == nil { // closed since
-			err = pool.ErrInvalidated
-		}
-	}
-	if err != nil {
-		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
-		return nil, lost(err)
-	}
-	return g.offer.wrap(&proxy{entry: e, lease: l, conn: c, guard: g}), nil
-}
-
-// errDone is for a proxy that is used after its Close.
+// errDone is for a proxy that is used after its Close, or while it is bound to nothing.
 var errDone = fmt.Errorf("manage: the connection has been returned: %w", driver.ErrBadConn)
 
 // lost says that the lease has ended under its holder. By driver.ErrBadConn, database/sql
@@ -59,9 +50,20 @@ func lost(err error) error {
 	return fmt.Errorf("manage: the connection was closed under its holder (%w): %w", err, driver.ErrBadConn)
 }
 
+// raw is the driver's connection, to ask what it can do; nil while there is none.
+func (p *proxy) raw() driver.Conn {
+	if p.conn == nil {
+		return nil
+	}
+	return p.conn.For("")
+}
+
 // Raw returns the driver's connection. It does not keep others from a shared one, as
 // the function Raw does, and what fails there is not seen by the pool.
 func (p *proxy) Raw() driver.Conn {
+	if p.conn == nil {
+		return nil
+	}
 	p.unseen = true
 	return p.conn.Raw()
 }
@@ -73,16 +75,15 @@ func (p *proxy) use(f func(driver.Conn) error) error {
 }
 
 // do makes a call of the driver. Its error is the driver's own, unless there was no call.
-func (p *proxy) do(ctx context.Context, call func() error) error {
-	return p.run(ctx, p.entry.patience, call)
-}
+func (p *proxy) do(ctx context.Context, call func() error) error { return p.run(ctx, true, call) }
 
 // end is do for a call that ends something, and so must not be left out because others take
 // their time.
-func (p *proxy) end(call func() error) error { return p.run(context.Background(), 0, call) }
+func (p *proxy) end(call func() error) error { return p.run(context.Background(), false, call) }
 
-func (p *proxy) run(ctx context.Context, patience time.Duration, call func() error) error {
-	if err := p.enter(ctx, patience); err != nil {
+// run is do, for somebody who waits as long as the pool's timeout says, or as long as it takes.
+func (p *proxy) run(ctx context.Context, impatient bool, call func() error) error {
+	if err := p.enter(ctx, impatient); err != nil {
 		return err
 	}
 	defer p.leave()
@@ -100,14 +101,21 @@ func (p *proxy) run(ctx context.Context, patience time.Duration, call func() err
 var errUnfinished = errors.New("manage: a call of the driver panicked or called runtime.Goexit")
 
 // enter waits until this holder may call the driver. Its partner is leave.
-func (p *proxy) enter(ctx context.Context, patience time.Duration) error {
-	if p.closed {
+func (p *proxy) enter(ctx context.Context, impatient bool) error {
+	if p.conn == nil {
+		if p.refusal != nil {
+			return p.refusal
+		}
 		return errDone
 	}
 	if err := p.takeTurn(ctx); err != nil {
 		return err
 	}
-	if err := p.guard.lock(ctx, p.guard.call, patience); err != nil {
+	patience := time.Duration(0)
+	if impatient {
+		patience = p.entry.patience
+	}
+	if err := p.guard.lock(ctx, &p.guard.call, patience); err != nil {
 		p.giveTurn()
 		if p.entry.sharing == pool.Exclusive || errors.Is(err, driver.ErrBadConn) {
 			return err
@@ -123,8 +131,8 @@ func (p *proxy) enter(ctx context.Context, patience time.Duration) error {
 }
 
 func (p *proxy) leave() {
-	if p.turn && p.rows == 0 {
-		p.guard.sweep(false)
+	if p.mayReap() {
+		p.guard.reap()
 	}
 	// A transaction may have been begun by a text: then the driver knows.
 	keep := p.turn && !p.closing && (p.rows > 0 || p.conn.InTx())
@@ -143,7 +151,7 @@ func (p *proxy) takeTurn(ctx context.Context) error {
 	if patience < 0 { // strategies.NoWait
 		patience = time.Nanosecond
 	}
-	if err := p.guard.lock(ctx, p.guard.turn, patience); err != nil {
+	if err := p.guard.lock(ctx, &p.guard.turn, patience); err != nil {
 		if errors.Is(err, driver.ErrBadConn) {
 			return err
 		}
@@ -154,20 +162,13 @@ func (p *proxy) takeTurn(ctx context.Context) error {
 	return nil
 }
 
-// drop closes a statement. If others have the turn, it does not wait for them, but leaves
-// the statement to them.
-func (p *proxy) drop(wrapper any, closeRaw func() error) error {
-	if p.entry.sharing == pool.Common && !p.turn {
-		if !p.guard.turn.try() {
-			p.guard.leave(wrapper)
-			return nil
-		}
-		p.turn = true
+// tryTurn is takeTurn for something that is left to others if they have it.
+func (p *proxy) tryTurn() bool {
+	if !p.turn {
+		p.turn = p.guard.turn.try()
+		return p.turn
 	}
-	return p.end(func() error {
-		p.guard.forget(wrapper)
-		return closeRaw()
-	})
+	return false // it has it, and rows are open
 }
 
 func (p *proxy) giveTurn() {
@@ -203,45 +204,6 @@ func (p *proxy) condemn(cause error) {
 	}
 }
 
-// IsValid tells database/sql never to keep the connection, so that every return reaches
-// Close. database/sql asks at each return, but not when it has met driver.ErrBadConn:
-// by that, Close learns of what the proxy does not see.
-func (p *proxy) IsValid() bool {
-	p.sound = true
-	return false
-}
-
-// ResetSession is there because the pool resets the session on return. database/sql relies
-// on having it together with IsValid to keep a connection whose transaction was rolled back
-// because its ctx ended. It is never called, since nothing is kept.
-func (p *proxy) ResetSession(context.Context) error { return driver.ErrBadConn }
-
-// Close returns the connection to the pool. A second Close does nothing.
-func (p *proxy) Close() error {
-	if p.closed {
-		return nil
-	}
-	for len(p.stmts) > 0 {
-		_ = p.stmts[len(p.stmts)-1].Close() // takes itself off; its error is the driver's to repeat
-	}
-	if p.entry.sharing == pool.Common {
-		p.tidy()
-	}
-	p.closed = true
-	p.giveTurn()
-	switch {
-	case p.fault == pool.AllDead:
-		_ = p.lease.Fail(fmt.Errorf("%w: %w", pool.ErrInvalidatePool, p.cause))
-	case p.fault == pool.Dead:
-		_ = p.lease.Discard(p.cause)
-	case p.unseen && !p.sound:
-		_ = p.lease.Discard(driver.ErrBadConn)
-	default:
-		_ = p.lease.Release()
-	}
-	return nil // the verbs fail only for a lease that has ended, which the pool has logged
-}
-
 // tidy ends a transaction left open on a common connection. The pool resets that only when
 // its last holder returns, and the others would find themselves within the
 // transaction.
@@ -250,7 +212,7 @@ func (p *proxy) tidy() {
 		return // whoever leaves something open has the turn
 	}
 	p.closing = true // from here on the turn is not kept
-	if p.enter(context.Background(), 0) != nil {
+	if p.enter(context.Background(), false) != nil {
 		return
 	}
 	defer p.leave()

@@ -24,7 +24,7 @@ type rows struct {
 func newRows(p *proxy, raw driver.Rows) *rows {
 	r := &rows{proxy: p, raw: raw, names: raw.Columns()}
 	p.rows++
-	p.guard.opened(r, raw.Close)
+	p.guard.opened(r)
 	return r
 }
 

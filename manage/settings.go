@@ -37,8 +37,14 @@ type Settings struct {
 	Strategy strategies.Config
 	// Name is pool.Options.Name. Default: the pool's Key, redacted.
 	Name string
+	// Preset sets several others at once, to what suits what stands before the database.
+	Preset Preset
 	// Reset is what becomes of a transaction left open. Default rollback.
 	Reset sqldriver.ResetMode
+	// Statements is how many prepared statements that nobody uses each connection keeps, for
+	// when their texts come again. Those used longest ago are closed first. Zero means 64, which
+	// is arbitrary. More cost memory, here and in the server. NoStatements keeps none; AsText prepares none.
+	Statements int
 
 	// The others are those of pool.Options, of the same names.
 
@@ -65,6 +71,26 @@ type Settings struct {
 	Dropped pool.Dropped
 	Stacks  bool
 }
+
+// Values of Settings.Statements.
+const (
+	// NoStatements: none is kept. Each holder of a connection prepares what it uses.
+	NoStatements = -1
+	// AsText: none is prepared, if the driver can do without. What a program prepares is sent as a
+	// text each time, and a mistake in it is found when it is executed. For poolers that give
+	// each transaction another connection of the server.
+	AsText = -2
+)
+
+// Preset is a name for several settings.
+type Preset string
+
+// TransactionPooler is for a pooler before the database that gives each transaction another
+// connection of the server, as PgBouncer does in its mode transaction. The strategy is null unless
+// another is given, no connection is pinged, statements go as texts, and the reset is a rollback.
+// What contradicts that is refused; and so is a DSN by which the driver would do what such a pooler
+// breaks, if the backend can tell.
+const TransactionPooler Preset = "transaction-pooler"
 
 // fields are all settings but the strategy's, in the order in which they are written.
 func fields() []settings.Field[Settings] {
@@ -113,6 +139,10 @@ func fields() []settings.Field[Settings] {
 		settings.Enum("hung_close", func(c *s) *pool.HungClose { return &c.HungClose },
 			settings.Word[pool.HungClose]{Text: "keep_seat", Value: pool.KeepSeat},
 			settings.Word[pool.HungClose]{Text: "free_seat", Value: pool.FreeSeat}),
+		settings.Enum("preset", func(c *s) *Preset { return &c.Preset },
+			settings.Word[Preset]{Text: string(TransactionPooler), Value: TransactionPooler}, settings.Word[Preset]{Text: "none", Value: ""}),
+		settings.Int("statements", `give 1 to 10000, "none", "text" or "default"`, func(c *s) *int { return &c.Statements }, 1, 10_000,
+			settings.Word[int]{Text: "none", Value: NoStatements}, settings.Word[int]{Text: "text", Value: AsText}, settings.Word[int]{Text: "default", Value: 0}),
 		settings.Enum("reset", func(c *s) *sqldriver.ResetMode { return &c.Reset },
 			settings.Word[sqldriver.ResetMode]{Text: "rollback", Value: sqldriver.Rollback},
 			settings.Word[sqldriver.ResetMode]{Text: "commit", Value: sqldriver.Commit},
@@ -205,6 +235,11 @@ func (s Settings) withQuery(query url.Values) (Settings, error) {
 // with returns s with what is given, by key, laid over it. Errors call each key what it is
 // called in the text that it was read from.
 func (s Settings) with(given map[string]string, called naming) (Settings, error) {
+	if name := given["preset"]; name != "" && name != string(s.Preset) {
+		// What lies under it was meant for another place.
+		s.Strategy, s.Ping, s.PingAfter, s.KeepAlive, s.MinIdle = strategies.Config{}, false, 0, 0, 0
+		s.Reset, s.Statements = "", 0
+	}
 	strategy, err := layStrategy(s.Strategy, given, called)
 	errs := []error{err}
 	rest := maps.Clone(given)
@@ -236,11 +271,33 @@ func (s Settings) with(given map[string]string, called naming) (Settings, error)
 	if ping || after { // else it is a literal's, where the names are Go's
 		errs = append(errs, s.checkPing(called))
 	}
+	errs = append(errs, s.checkPreset(called))
 	if err := errors.Join(errs...); err != nil {
 		return Settings{}, err
 	}
 	s.Strategy = strategy
 	return s, nil
+}
+
+// checkPreset refuses what a preset rules out.
+func (s Settings) checkPreset(called naming) error {
+	if s.Preset == "" {
+		return nil
+	}
+	var errs []error
+	refuse := func(wrong bool, key, remedy string) {
+		if wrong {
+			errs = append(errs, fmt.Errorf("%s: not with %s=%s: %s", called(key), called("preset"), s.Preset, remedy))
+		}
+	}
+	const slot = "each ping would take a connection of the server, and wait for one under load: leave it out"
+	refuse(s.Ping, "ping", slot)
+	refuse(s.KeepAlive > 0, "keep_alive", slot)
+	refuse(s.Statements != 0 && s.Statements != AsText, "statements",
+		"the next transaction may be on a connection of the server that does not know the statement: leave it out")
+	refuse(s.Reset != "" && s.Reset != sqldriver.Rollback, "reset",
+		"it would be of whatever connection of the server comes next: leave it out")
+	return errors.Join(errs...)
 }
 
 // kept is how many idle connections a strategy keeps, for a while at least.
@@ -294,7 +351,17 @@ func unknown(name string, called naming) error {
 // effective is s with the defaults that a pool has in place of zeros.
 func (s Settings) effective() Settings {
 	if s.Strategy == (strategies.Config{}) {
-		s.Strategy, _ = strategies.Defaults("queue")
+		kind := "queue"
+		if s.Preset == TransactionPooler {
+			kind = "null"
+		}
+		s.Strategy, _ = strategies.Defaults(kind)
+	}
+	if s.Statements == 0 {
+		s.Statements = 64
+		if s.Preset == TransactionPooler {
+			s.Statements = AsText
+		}
 	}
 	// Those of pool.Options, so that who says one aloud asks for nothing else.
 	const bound = 5 * time.Second
@@ -369,7 +436,7 @@ func (s Settings) validate() error {
 			errs = append(errs, &pool.OptionError{Field: settingPrefix + f.Key, Value: f.Text(&s), Remedy: f.Want})
 		}
 	}
-	errs = append(errs, s.checkPing(inQuery))
+	errs = append(errs, s.checkPing(inQuery), s.checkPreset(inQuery))
 	return errors.Join(errs...)
 }
 

@@ -147,7 +147,7 @@ var everySetting = manage.Settings{
 	OpenTimeout: time.Minute, PingTimeout: pool.Inline, ResetTimeout: time.Second, CloseTimeout: 90 * time.Second,
 	Reset: sqldriver.Commit, Dropped: pool.KeepDropped, Stacks: true,
 	MaxIdle: time.Minute, MinIdle: 1, KeepAlive: time.Second, Jitter: pool.NoJitter, OpensAtOnce: pool.Unlimited,
-	OpenInterval: time.Millisecond, Backoff: pool.NoBackoff, BackoffMax: time.Minute, OnOpenFailure: pool.KeepWaiting, HungClose: pool.FreeSeat,
+	OpenInterval: time.Millisecond, Backoff: pool.NoBackoff, BackoffMax: time.Minute, OnOpenFailure: pool.KeepWaiting, HungClose: pool.FreeSeat, Statements: manage.AsText,
 }
 
 func TestSettingsReadFromTheirOwnTextAreEqual(t *testing.T) {
@@ -169,7 +169,7 @@ func TestSettingsReadFromTheirOwnTextAreEqual(t *testing.T) {
 			t.Errorf("%s: read as %+v, %v; want %+v", data, back, err, s)
 		}
 	}
-	if len(manage.SettingKeys()) != 35 || strings.Count(everySetting.String(), "=") != 33 {
+	if len(manage.SettingKeys()) != 37 || strings.Count(everySetting.String(), "=") != 34 {
 		t.Errorf("%d keys, text %s: a setting is missing in this test", len(manage.SettingKeys()), everySetting)
 	}
 }
@@ -227,7 +227,7 @@ func TestErrorsCallASettingWhatTheTextCallsIt(t *testing.T) {
 		{object(`{"lifetime":"1h"}`), `manage: settings: setting "lifetime": unknown; known: strategy, size, max_overflow, max, ` +
 			`timeout, max_waiters, order, fairness, shed, shares, linger, no_stack, name, max_age, max_idle, min_idle, keep_alive, jitter, ping, ping_after, attempts, open_attempts, ` +
 			`opens_at_once, open_interval, backoff, backoff_max, on_open_failure, open_timeout, ping_timeout, ` +
-			`reset_timeout, close_timeout, hung_close, reset, dropped, stacks`},
+			`reset_timeout, close_timeout, hung_close, preset, statements, reset, dropped, stacks`},
 		{object(`{"size":"x"}`), `manage: settings: pool: queue size is "x"` + from0},
 		{object(`{"ping":"x"}`), `manage: settings: pool: ping is "x": give true or false`},
 		{object(`{"strategy":"static","size":1}`), `manage: settings: strategies: option "size": not used by static, which has timeout`},

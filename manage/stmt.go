@@ -3,48 +3,106 @@ package manage
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"slices"
 
 	"github.com/lidopool/lido/pool"
 )
 
-// stmt is a prepared statement of a proxy. It is wrapped because database/sql may close
-// one after its connection was returned (a statement of an *sql.Conn that is closed
-// first), when the connection may be somebody else's: the proxy has closed it by then.
+// stmt is a prepared statement of a proxy, for whatever connection that is bound to: it is a
+// text that finds its statement on the shelf of the connection, or has it prepared there. Then it
+// has that for itself until it is closed or the connection is given back, whichever comes
+// first. database/sql may close one after that: it has nothing to close then.
 //
 // It has every optional interface of a driver.Stmt but ColumnConverter, and where the
 // driver's statement has none it answers what makes database/sql do what it would have done
 // without. Nobody but database/sql ever sees a statement, so that is exact.
 type stmt struct {
 	proxy  *proxy
-	raw    driver.Stmt
+	query  string
 	inputs int
+	text   bool      // never prepared: see Settings.Statements
+	own    *prepared // nil if it has none now
 	closed bool
 }
 
 // convertingStmt is for statements that have a ColumnConverter, whose absence nothing
 // can imitate.
-type convertingStmt struct {
-	*stmt
-	//lint:ignore SA1019 drivers that have only this must keep working
-	converter driver.ColumnConverter
-}
+type convertingStmt struct{ *stmt }
 
 // ColumnConverter implements driver.ColumnConverter.
-func (s convertingStmt) ColumnConverter(index int) driver.ValueConverter {
-	return s.converter.ColumnConverter(index)
+func (s convertingStmt) ColumnConverter(index int) (c driver.ValueConverter) {
+	c = driver.DefaultParameterConverter
+	_ = s.use(context.Background(), func(raw driver.Stmt) error {
+		//lint:ignore SA1019 drivers that have only this must keep working
+		if r, ok := raw.(driver.ColumnConverter); ok {
+			c = r.ColumnConverter(index)
+		}
+		return nil
+	})
+	return c
 }
 
-// newStmt is called while the driver may be called.
-func newStmt(p *proxy, raw driver.Stmt) driver.Stmt {
-	s := &stmt{proxy: p, raw: raw, inputs: raw.NumInput()}
-	p.stmts = append(p.stmts, s)
-	p.guard.opened(s, raw.Close)
-	//lint:ignore SA1019 drivers that have only this must keep working
-	if c, ok := raw.(driver.ColumnConverter); ok {
-		return convertingStmt{s, c}
+// prepare makes a statement. prepare calls the driver.
+func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) {
+	s := &stmt{proxy: p, query: query}
+	if p.conn != nil && p.entry.settings.Statements == AsText {
+		switch p.raw().(type) {
+		//lint:ignore SA1019 drivers that have only this must keep working
+		case driver.ExecerContext, driver.Execer:
+			s.text, s.inputs = true, -1
+			return s, nil
+		}
 	}
-	return s
+	converting := false
+	err := s.use(ctx, func(raw driver.Stmt) error {
+		s.inputs = raw.NumInput()
+		//lint:ignore SA1019 drivers that have only this must keep working
+		_, converting = raw.(driver.ColumnConverter)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case converting:
+		return convertingStmt{s}, nil
+	}
+	return s, nil
+}
+
+// use calls f with the driver's statement.
+func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
+	p := s.proxy
+	return p.do(ctx, func() error {
+		c := p.conn.For(s.query)
+		if s.own == nil {
+			if s.own = p.guard.take(s.query); s.own == nil {
+				raw, err := prepareOn(ctx, c, s.query)
+				if err != nil {
+					return err
+				}
+				s.own = p.guard.add(s.query, raw)
+			}
+			p.stmts = append(p.stmts, s)
+		}
+		s.own.failed = true // unless f returns without an error
+		err := f(s.own.raw)
+		s.own.failed = err != nil && err != driver.ErrSkip
+		return err
+	})
+}
+
+// prepareOn follows ctxDriverPrepare of database/sql.
+func prepareOn(ctx context.Context, c driver.Conn, query string) (driver.Stmt, error) {
+	if p, ok := c.(driver.ConnPrepareContext); ok {
+		return p.PrepareContext(ctx, query)
+	}
+	raw, err := c.Prepare(query)
+	if err == nil && ctx.Err() != nil {
+		_ = raw.Close()
+		return nil, ctx.Err()
+	}
+	return raw, err
 }
 
 // Close implements driver.Stmt.
@@ -54,72 +112,125 @@ func (s *stmt) Close() error {
 	}
 	s.closed = true
 	p := s.proxy
+	if s.own == nil {
+		return nil
+	}
 	p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
-	return p.drop(s, s.raw.Close)
+	p.guard.give(s.own)
+	s.own = nil
+	if p.guard.due.Load() && (p.mayReap() || p.tryTurn()) {
+		return p.end(func() error { p.guard.reap(); return nil })
+	}
+	return nil
+}
+
+// mayReap reports whether statements may be closed that others have left.
+func (p *proxy) mayReap() bool {
+	return p.entry.sharing != pool.Common || p.turn && p.rows == 0
 }
 
 // NumInput implements driver.Stmt.
 func (s *stmt) NumInput() int { return s.inputs }
 
 // Exec implements driver.Stmt.
-func (s *stmt) Exec(args []driver.Value) (r driver.Result, err error) {
-	err = s.proxy.do(context.Background(), func() (err error) {
-		//lint:ignore SA1019 drivers that have only this must keep working
-		r, err = s.raw.Exec(args)
-		return err
-	})
-	return r, err
+func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
+	return s.ExecContext(context.Background(), named(args))
 }
 
 // Query implements driver.Stmt.
 func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
-	return s.proxy.queried(context.Background(), func() (driver.Rows, error) {
-		//lint:ignore SA1019 drivers that have only this must keep working
-		return s.raw.Query(args)
-	})
+	return s.QueryContext(context.Background(), named(args))
+}
+
+// named numbers arguments, as database/sql does.
+func named(args []driver.Value) []driver.NamedValue {
+	all := make([]driver.NamedValue, len(args))
+	for i, v := range args {
+		all[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	return all
 }
 
 // ExecContext implements driver.StmtExecContext.
-func (s *stmt) ExecContext(ctx context.Context, named []driver.NamedValue) (r driver.Result, err error) {
-	raw, ok := s.raw.(driver.StmtExecContext)
-	if !ok {
-		args, err := values(ctx, named)
-		if err != nil {
-			return nil, err
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
+	if s.text {
+		if r, err = s.proxy.execText(ctx, s.query, args); err != driver.ErrSkip {
+			return r, err
 		}
-		return s.Exec(args)
 	}
-	err = s.proxy.do(ctx, func() (err error) {
-		r, err = raw.ExecContext(ctx, named)
+	err = s.use(ctx, func(raw driver.Stmt) (err error) {
+		if e, ok := raw.(driver.StmtExecContext); ok {
+			r, err = e.ExecContext(ctx, args)
+			return err
+		}
+		plain, err := values(ctx, args)
+		if err == nil {
+			//lint:ignore SA1019 drivers that have only this must keep working
+			r, err = raw.Exec(plain)
+		}
 		return err
 	})
 	return r, err
 }
 
 // QueryContext implements driver.StmtQueryContext.
-func (s *stmt) QueryContext(ctx context.Context, named []driver.NamedValue) (driver.Rows, error) {
-	raw, ok := s.raw.(driver.StmtQueryContext)
-	if !ok {
-		args, err := values(ctx, named)
-		if err != nil {
-			return nil, err
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r driver.Rows, err error) {
+	if s.text {
+		if r, err = s.proxy.queryText(ctx, s.query, args); err != driver.ErrSkip {
+			return r, err
 		}
-		return s.Query(args)
 	}
-	return s.proxy.queried(ctx, func() (driver.Rows, error) { return raw.QueryContext(ctx, named) })
+	err = s.use(ctx, func(raw driver.Stmt) (err error) {
+		r, err = s.proxy.seen(queryOn(ctx, raw, args))
+		return err
+	})
+	return r, err
+}
+
+func queryOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
+	if q, ok := raw.(driver.StmtQueryContext); ok {
+		return q.QueryContext(ctx, args)
+	}
+	plain, err := values(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 drivers that have only this must keep working
+	return raw.Query(plain)
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: the statement's, else the
 // connection's, else nobody's.
 func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
-	c, ok := s.raw.(driver.NamedValueChecker)
-	if !ok {
-		if c, ok = s.proxy.conn.Raw().(driver.NamedValueChecker); !ok {
-			return driver.ErrSkip
+	p := s.proxy
+	if s.text || p.conn == nil {
+		return p.checkNamedValue(v)
+	}
+	exclusive := p.entry.sharing == pool.Exclusive
+	if s.own == nil || !exclusive { // on another connection than before, or not alone
+		return s.use(context.Background(), func(raw driver.Stmt) error { return s.check(raw, v) })
+	}
+	return s.check(s.own.raw, v) // see proxy.checkNamedValue
+}
+
+func (s *stmt) check(raw driver.Stmt, v *driver.NamedValue) error {
+	if c, ok := raw.(driver.NamedValueChecker); ok {
+		return c.CheckNamedValue(v)
+	}
+	if c, ok := s.proxy.raw().(driver.NamedValueChecker); ok {
+		return c.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
+// values is what database/sql does for drivers without the newer interfaces.
+func values(ctx context.Context, named []driver.NamedValue) ([]driver.Value, error) {
+	args := make([]driver.Value, len(named))
+	for i, v := range named {
+		if v.Name != "" {
+			return nil, errors.New("sql: driver does not support the use of Named Parameters")
 		}
+		args[i] = v.Value
 	}
-	if s.proxy.entry.sharing == pool.Exclusive {
-		return c.CheckNamedValue(v) // see proxy.checkNamedValue
-	}
-	return s.proxy.do(context.Background(), func() error { return c.CheckNamedValue(v) })
+	return args, ctx.Err()
 }

@@ -7,7 +7,7 @@ func (p *Pool[T]) leave(h *hold[T], clean bool) {
 	r := h.rec
 	s := r.sharing()
 	if s == nil {
-		if p.plainIn && h.fit.Load() == epochOf(p.gate.Load()) {
+		if (p.plainIn || clean && p.plainClean) && h.fit.Load() == epochOf(p.gate.Load()) {
 			p.park(r)
 		} else {
 			p.turnIn(r, clean)

@@ -34,6 +34,7 @@ type Pool[T any] struct {
 	// Whether checkout and return are plain: nothing to be done but to hand the seat over.
 	// Decided once by New.
 	plainOut, plainIn bool
+	plainClean        bool // plainIn for who says that there is nothing to reset
 	quickOut          bool // plain, and whoever runs may take what is free by a hint
 	quickJoint        bool // shared seats have free joints
 
@@ -41,8 +42,9 @@ type Pool[T any] struct {
 	// selfservice.go.
 	gate  atomic.Uint64
 	hints hints[T]
-	// look is, of the word of a lease, what is zero when its Release must not go the fast way.
-	look uint64
+	// look is, of the word of a lease, what is zero when its Release must not go the fast way;
+	// lookClean is that for ReleaseClean.
+	look, lookClean uint64
 
 	seats   seats[T]
 	lost    lostHolds[T]
@@ -133,11 +135,15 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 		p.checker, p.checks = c, c.Checks()
 	}
 	p.plainOut = p.log == nil && !o.Ping && !o.Stacks && p.checks == NoCheck && len(p.on[onCheckout]) == 0
-	p.plainIn = p.log == nil && !p.do.reset && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
+	p.plainClean = p.log == nil && o.PingAfter == 0 && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0
+	p.plainIn = p.plainClean && !p.do.reset
 	if p.quickJoint = p.sharesQuickly(); p.quickJoint {
 		p.gate.Store(0)
 	}
 	p.quickOut = p.plainOut && (p.sharer == nil || p.quickJoint && p.shares == Common)
+	if p.plainClean && (p.sharer == nil || p.quickJoint) {
+		p.lookClean = p.look
+	}
 	if !p.plainIn || p.sharer != nil && !p.quickJoint {
 		p.look = 0
 	}

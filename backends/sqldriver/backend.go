@@ -22,7 +22,8 @@ type Options struct {
 	// also ends one begun by an SQL text, with the texts ROLLBACK or COMMIT. It is called
 	// at every reset and must not do I/O.
 	Dirty func(driver.Conn) bool
-	// Begins reports whether an SQL text may begin a transaction, for drivers without Dirty.
+	// Begins reports whether an SQL text may begin a transaction, for drivers without Dirty, or
+	// to spare asking it.
 	// Where one may have begun, by a text that Conn.For was told or by what was done behind
 	// Conn.Raw, Reset ends it with the texts ROLLBACK or COMMIT, which must be no error where
 	// none is open. Nil, and no Dirty: only transactions begun by Conn.BeginTx are seen.
@@ -115,7 +116,7 @@ func (b *Backend) Open(ctx context.Context) (_ *Conn, err error) {
 	sound := false
 	defer func() {
 		if !sound { // refused, or Validate panicked
-			_ = c.bounded(ctx, raw.Close)
+			_ = c.Within(ctx, raw.Close)
 		}
 	}()
 	if err := b.validate(ctx, c); err != nil {
@@ -129,7 +130,7 @@ func (b *Backend) validate(ctx context.Context, c *Conn) error {
 	if b.options.Validate == nil {
 		return nil
 	}
-	err := c.bounded(ctx, func() error { return b.options.Validate(ctx, c.raw) })
+	err := c.Within(ctx, func() error { return b.options.Validate(ctx, c.raw) })
 	if err != nil {
 		return &refusedError{err}
 	}
@@ -165,7 +166,7 @@ func (b *Backend) redact(err *error) {
 func (b *Backend) Ping(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(&err)
 	if p, ok := c.raw.(driver.Pinger); ok {
-		if err := c.bounded(ctx, func() error { return p.Ping(ctx) }); err != nil {
+		if err := c.Within(ctx, func() error { return p.Ping(ctx) }); err != nil {
 			return err
 		}
 	}
@@ -187,11 +188,33 @@ func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
 		return b.options.Check(ctx, c.raw, c.socket)
 	}
 	if r, ok := c.raw.(driver.SessionResetter); ok {
-		if err := c.bounded(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
+		if err := c.Within(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
 			return fmt.Errorf("sqldriver: the driver gives its session up: %w", err)
 		}
 	}
 	return valid(c.raw)
+}
+
+// Clean reports, without waiting, that Reset would find nothing to do: then the lease may be
+// ended by ReleaseClean.
+func (b *Backend) Clean(c *Conn) bool {
+	if !c.used { // not even the driver need be asked
+		return true
+	}
+	if v, ok := c.raw.(driver.Validator); ok && !v.IsValid() {
+		return false
+	}
+	switch b.options.Reset {
+	case NoReset:
+	case Full:
+		return false
+	default:
+		if c.InTx() || c.doubt != nil || c.tx != nil {
+			return false
+		}
+	}
+	c.used = false
+	return true
 }
 
 // Reset ends a transaction left open, as Options.Reset says; in the mode Full it brings back the whole
@@ -224,7 +247,7 @@ func (b *Backend) reset(ctx context.Context, c *Conn) error {
 			return nil
 		}
 		c.tx, c.doubt, c.begun, c.used = nil, nil, false, false
-		return c.bounded(ctx, func() error { return b.options.Full(ctx, c.raw, c.socket) })
+		return c.Within(ctx, func() error { return b.options.Full(ctx, c.raw, c.socket) })
 	}
 	return c.end(ctx, b.options.Reset)
 }
@@ -239,7 +262,7 @@ func valid(c driver.Conn) error {
 // Close closes the driver's connection. ctx does not stop it unless the connector is a Dialer.
 func (b *Backend) Close(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(&err)
-	return c.bounded(ctx, c.raw.Close)
+	return c.Within(ctx, c.raw.Close)
 }
 
 // Classify calls Options.Classify.

@@ -21,7 +21,7 @@ type Conn struct {
 	tx    *tx   // the last one begun here and not yet ended
 	doubt error // of a rollback that failed: nobody knows whether a transaction is open
 	begun bool  // a text may have begun a transaction
-	used  bool  // something was done since the last full reset
+	used  bool  // something was done since a reset, or since Clean found nothing to reset
 }
 
 // Raw returns the driver's own connection, for anything that one may do with it. What is begun on
@@ -45,10 +45,10 @@ func (c *Conn) For(query string) driver.Conn {
 	return c.raw
 }
 
-// bounded makes a call of the driver that ends when ctx does, if the socket is known. A socket
-// that has met its deadline stays unusable, and so the connection is: half an answer may be
-// on its way.
-func (c *Conn) bounded(ctx context.Context, call func() error) error {
+// Within makes calls of the driver that end when ctx does, if the socket is known (see
+// Dialer). If they were cut short the connection is unusable, since half an answer may be on its
+// way: then, at least, it returns an error.
+func (c *Conn) Within(ctx context.Context, call func() error) error {
 	if c.socket == nil || ctx.Done() == nil {
 		return call()
 	}
@@ -89,10 +89,11 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 // failed, or a text may have begun one. Without Options.Dirty and Options.Begins it knows only of
 // those begun by BeginTx.
 func (c *Conn) InTx() bool {
-	if c.dirty != nil {
+	maybe := c.tx != nil || c.doubt != nil || c.begun
+	if c.dirty != nil && (maybe || c.begins == nil) {
 		return c.dirty(c.raw)
 	}
-	return c.tx != nil || c.doubt != nil || c.begun
+	return maybe
 }
 
 // begin follows ctxDriverBegin of database/sql.
@@ -126,7 +127,7 @@ func (c *Conn) end(ctx context.Context, mode ResetMode) error {
 	t, doubt, begun := c.tx, c.doubt, c.begun
 	c.tx, c.doubt, c.begun = nil, nil, false // from here on the holder's Tx is done
 	switch {
-	case c.dirty != nil:
+	case c.dirty != nil && (t != nil || doubt != nil || begun || c.begins == nil):
 		// The driver's word counts for more than our memory: a text may have
 		// begun or ended a transaction, and an error may have ended it.
 		if !c.dirty(c.raw) {
@@ -138,7 +139,7 @@ func (c *Conn) end(ctx context.Context, mode ResetMode) error {
 		return nil
 	}
 
-	err := c.bounded(ctx, func() error {
+	err := c.Within(ctx, func() error {
 		switch {
 		case t != nil && mode == Commit:
 			return t.raw.Commit()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strings"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -70,11 +71,30 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 			conn, ok := any(raw).(*sqlite3.SQLiteConn)
 			return ok && inTx(conn)
 		},
+		Begins: begins,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
 	return &managed{inner, c}, nil
+}
+
+// begins reports whether a text may begin a transaction. It takes BEGIN and SAVEPOINT for that
+// wherever they stand: then the driver is asked, which costs 0.1 µs, more than this.
+func begins(query string) bool {
+	for i := 0; i+5 <= len(query); i++ {
+		switch query[i] | 0x20 {
+		case 'b':
+			if strings.EqualFold(query[i:i+5], "BEGIN") {
+				return true
+			}
+		case 's':
+			if i+9 <= len(query) && strings.EqualFold(query[i:i+9], "SAVEPOINT") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // managed is an sqldriver.Backend that checks limits.
@@ -87,6 +107,9 @@ var _ pool.LimitChecker = (*managed)(nil)
 
 // CheckLimits is Conns.CheckLimits.
 func (m *managed) CheckLimits(kind string, l pool.Limits) error { return m.conns.CheckLimits(kind, l) }
+
+// Checks implements pool.Checker: there is nothing between us and a file that could have gone.
+func (m *managed) Checks() pool.Check { return pool.NoCheck }
 
 // connector is Conns in the terms of database/sql/driver.
 type connector struct{ conns *Conns }

@@ -1,0 +1,212 @@
+package manage
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lidopool/lido/internal/goid"
+	"github.com/lidopool/lido/pool"
+)
+
+// How an *sql.DB gets its connections from a pool without leaving its own fast ways.
+//
+// database/sql keeps proxies in its free list as if they were connections. It calls
+// ResetSession when it takes one out, and IsValid before it puts one back: there the proxy
+// leases a connection from the pool and gives it back. So the pool sees every use, its
+// waiters stand in its own line, what nobody uses is idle in the pool and not in the *sql.DB,
+// and several of them, and Manager.Connect, share it. There may be more proxies than connections:
+// one for each goroutine that uses or waits for a connection. Only if none is in the free list does
+// database/sql call Connect.
+//
+// database/sql must not limit proxies, or its line, which serves at random, comes before the
+// pool's.
+
+// maxIdleProxies is how many proxies an *sql.DB keeps. Each is about 400 bytes. Arbitrary: as
+// many goroutines as seldom use one database at a time; those above pay about 1 µs for a new one.
+const maxIdleProxies = 1024
+
+// bind leases a connection for p, as connector.lease does.
+func (p *proxy) bind(ctx context.Context) error {
+	l, e, err := p.connector.lease(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := l.Get()
+	g := p.guard
+	if err == nil && (g == nil || g.conn != c || g.closed.Load()) {
+		if g = e.backend.of(c); g == nil { // closed since
+			err = pool.ErrInvalidated
+		}
+	}
+	if err != nil {
+		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
+		return lost(err)
+	}
+	p.entry, p.lease, p.conn, p.guard = e, l, c, g
+	p.sound, p.unseen, p.closing = false, false, false
+	p.fault, p.cause = pool.Sound, nil
+	return nil
+}
+
+// unbind gives the connection back.
+func (p *proxy) unbind() {
+	p.refusal = nil
+	if p.conn == nil {
+		return
+	}
+	for _, s := range p.stmts {
+		p.guard.give(s.own)
+		s.own = nil
+	}
+	clear(p.stmts)
+	p.stmts = p.stmts[:0]
+	switch {
+	case p.entry.sharing == pool.Common:
+		p.tidy()
+	case p.guard.due.Load():
+		_ = p.end(func() error { p.guard.reap(); return nil })
+	}
+	p.giveTurn()
+	c := p.conn
+	p.conn = nil
+	switch {
+	case p.fault == pool.AllDead:
+		_ = p.lease.Fail(fmt.Errorf("%w: %w", pool.ErrInvalidatePool, p.cause))
+	case p.fault == pool.Dead:
+		_ = p.lease.Discard(p.cause)
+	case p.unseen && !p.sound:
+		_ = p.lease.Discard(driver.ErrBadConn)
+	case p.entry.sharing == pool.Exclusive && p.entry.backend.clean != nil && p.entry.backend.clean(c):
+		_ = p.lease.ReleaseClean()
+	default:
+		_ = p.lease.Release()
+	}
+	// The verbs fail only for a lease that has ended, which the pool has logged.
+}
+
+// ResetSession implements driver.SessionResetter. database/sql calls it when it takes the proxy
+// out of its free list.
+func (p *proxy) ResetSession(ctx context.Context) error {
+	switch {
+	case p.closed:
+		return driver.ErrBadConn
+	case p.conn != nil:
+		return nil
+	}
+	err := p.connector.owed.claim(ctx) // from another proxy: there may be one more before Connect is called
+	if err == nil {
+		err = p.bind(ctx)
+	}
+	switch {
+	case err == nil, errors.Is(err, driver.ErrBadConn):
+		return err // database/sql tries another proxy, or a new one
+	case mustAnswerNow(p.offer&pings != 0):
+		p.connector.owed.note(ctx, err)
+		return driver.ErrBadConn
+	}
+	// database/sql heeds no error but driver.ErrBadConn here. It goes on to what it wants the
+	// connection for, and that fails.
+	p.refusal = err
+	return nil
+}
+
+// IsValid implements driver.Validator. database/sql calls it before it puts the proxy into its
+// free list, and not when it has met driver.ErrBadConn: by that, unbind learns of what the
+// proxy does not see.
+func (p *proxy) IsValid() bool {
+	p.sound = true
+	p.unbind()
+	return !p.closed
+}
+
+// Close returns the connection to the pool, for good. A second Close does nothing.
+func (p *proxy) Close() error {
+	p.unbind()
+	p.closed, p.guard = true, nil
+	return nil
+}
+
+// pings is the bit of driver.Pinger, see offerOf.
+const pings offer = 1
+
+// mustAnswerNow reports whether database/sql is about to use the connection for nothing that
+// could fail: for DB.Conn, and DB.Ping of a driver that has none. It is asked only when no
+// connection could be had.
+//
+// It looks at the stack, because nothing else tells: should a later database/sql be built
+// otherwise, DB.Conn would give out a Conn of which every use fails.
+func mustAnswerNow(pings bool) bool {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		f, more := frames.Next()
+		switch f.Function {
+		case "database/sql.(*DB).Conn":
+			return true
+		case "database/sql.(*DB).PingContext":
+			return !pings
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// owed are errors that ResetSession had to hide behind driver.ErrBadConn. database/sql calls
+// it again at once, or Connect, on the same goroutine with the same ctx: there they come out.
+type owed struct {
+	n        atomic.Int64 // 0 nearly always, so that claim costs nothing
+	byCaller sync.Map     // of goid.ID, *debt
+}
+
+type debt struct {
+	ctx context.Context
+	err error
+}
+
+// note leaves an error for the next claim of this goroutine. If ctx has ended, database/sql answers
+// with that by itself. (And tells nothing of the pool's load: whoever wants to know puts an
+// *answer into ctx.)
+func (o *owed) note(ctx context.Context, err error) {
+	if a, ok := ctx.Value(answerKey{}).(*answer); ok {
+		a.err = err
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	me, d := goid.Current(), &debt{ctx, err}
+	if _, there := o.byCaller.Swap(me, d); !there {
+		o.n.Add(1)
+	}
+	context.AfterFunc(ctx, func() { // nobody claims it any more
+		if o.byCaller.CompareAndDelete(me, d) {
+			o.n.Add(-1)
+		}
+	})
+}
+
+// claim is the error that is left for this goroutine and ctx.
+func (o *owed) claim(ctx context.Context) error {
+	if o.n.Load() == 0 {
+		return nil
+	}
+	d, ok := o.byCaller.LoadAndDelete(goid.Current())
+	if !ok {
+		return nil
+	}
+	o.n.Add(-1)
+	if d := d.(*debt); same(d.ctx, ctx) {
+		return d.err
+	}
+	return nil
+}
+
+// answer is for a caller of DB.Conn who wants to know why there is none, also if ctx has ended.
+type answer struct{ err error }
+
+type answerKey struct{}
