@@ -37,17 +37,11 @@ func (p *proxy) bind(ctx context.Context) error {
 		return err
 	}
 	c, err := l.Get()
-	g := p.guard
-	if err == nil && (g == nil || g.conn != c || g.closed.Load()) {
-		if g = e.backend.of(c); g == nil { // closed since
-			err = pool.ErrInvalidated
-		}
-	}
 	if err != nil {
 		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
 		return lost(err)
 	}
-	p.entry, p.lease, p.conn, p.guard = e, l, c, g
+	p.entry, p.lease, p.conn, p.guard = e, l, c, guardOf(c)
 	p.sound, p.unseen, p.closing = false, false, false
 	p.fault, p.cause = pool.Sound, nil
 	return nil

@@ -97,7 +97,6 @@ func (e *waitError) Unwrap() []error { return e.is }
 // must not be called by two at a time, but a strategy may give it to several holders, and
 // database/sql ends rows and transactions whose ctx has ended on goroutines of its own.
 type guard struct {
-	conn  *sqldriver.Conn
 	call  slot  // held during every call of the driver
 	turn  slot  // held by the one holder that may use a common connection
 	offer offer // what the driver's connection can do
@@ -113,9 +112,9 @@ type guard struct {
 	shelf shelf
 }
 
-func newGuard(c *sqldriver.Conn, offer offer, room int, counts *statementCounts) *guard {
+func newGuard(offer offer, room int, counts *statementCounts) *guard {
 	return &guard{
-		conn: c, call: newSlot(), turn: newSlot(), offer: offer, gone: make(chan struct{}),
+		call: newSlot(), turn: newSlot(), offer: offer, gone: make(chan struct{}),
 		rows: map[*rows]struct{}{}, shelf: shelf{room: room, counts: counts},
 	}
 }
@@ -202,9 +201,6 @@ type guarded struct {
 	room   int                        // of the shelf of each connection
 	counts statementCounts            // of all shelves
 	full   bool                       // the reset is a full one
-
-	mu     sync.Mutex
-	guards map[*sqldriver.Conn]*guard // guarded by mu
 }
 
 var (
@@ -213,7 +209,7 @@ var (
 )
 
 func newGuarded(b pool.Backend[*sqldriver.Conn], s Settings) *guarded {
-	g := &guarded{Backend: b, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full, guards: map[*sqldriver.Conn]*guard{}}
+	g := &guarded{Backend: b, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full}
 	if c, ok := b.(interface{ Clean(*sqldriver.Conn) bool }); ok {
 		g.clean = c.Clean
 	}
@@ -226,10 +222,7 @@ func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := newGuard(c, offerOf(c.For("")), g.room, &g.counts)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.guards[c] = at
+	c.Keep(newGuard(offerOf(c.For("")), g.room, &g.counts))
 	return c, nil
 }
 
@@ -238,10 +231,8 @@ func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
 func (g *guarded) Reset(ctx context.Context, c *sqldriver.Conn) error {
 	if g.full {
 		if d, ok := g.Backend.(statementDropper); !ok || d.FullDropsStatements() {
-			if at := g.of(c); at != nil {
-				if err := c.Within(ctx, func() error { at.clear(); return nil }); err != nil {
-					return err
-				}
+			if err := c.Within(ctx, func() error { guardOf(c).clear(); return nil }); err != nil {
+				return err
 			}
 		}
 	}
@@ -255,12 +246,9 @@ type statementDropper interface{ FullDropsStatements() bool }
 // not return before ctx ends.
 func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	defer func() { err = g.Backend.Close(ctx, c) }() // also if something below panics
-	at := g.of(c)
-	g.mu.Lock()
-	delete(g.guards, c)
-	g.mu.Unlock()
+	at := guardOf(c)
 	if at == nil {
-		return nil
+		return nil // never opened by this
 	}
 	at.closed.Store(true)
 	close(at.gone)
@@ -292,9 +280,8 @@ func (g *guarded) CheckLimits(kind string, l pool.Limits) error {
 	return nil
 }
 
-// of is the guard of a connection; nil once it is closed.
-func (g *guarded) of(c *sqldriver.Conn) *guard {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.guards[c]
+// guardOf is the guard of a connection.
+func guardOf(c *sqldriver.Conn) *guard {
+	g, _ := c.Kept().(*guard)
+	return g
 }

@@ -32,7 +32,7 @@ func TestWhatAProxyOffersReachesTheDriversOwnMethod(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := lease.Value()
-	p := &proxy{entry: e, lease: lease, conn: c, guard: e.backend.of(c)}
+	p := &proxy{entry: e, lease: lease, conn: c, guard: guardOf(c)}
 	defer p.Close()
 	ctx := t.Context()
 	for set := range 256 {

@@ -18,6 +18,8 @@ type Conn struct {
 	dirty  func(driver.Conn) bool // Options.Dirty
 	begins func(string) bool      // Options.Begins
 
+	kept any // see Keep
+
 	tx    *tx   // the last one begun here and not yet ended
 	doubt error // of a rollback that failed: nobody knows whether a transaction is open
 	begun bool  // a text may have begun a transaction
@@ -33,6 +35,13 @@ func (c *Conn) Raw() driver.Conn {
 	c.begun = c.begun || c.begins != nil
 	return c.raw
 }
+
+// Keep keeps a value with the connection, in place of any before, for whoever wraps the backend.
+// Kept returns it. Neither may be called by two at a time.
+func (c *Conn) Keep(v any) { c.kept = v }
+
+// Kept returns what Keep was given, or nil.
+func (c *Conn) Kept() any { return c.kept }
 
 // For is Raw for somebody who does nothing with the connection but to prepare, execute or
 // query one SQL text: then Reset knows whether there is anything to end. An empty text is for
