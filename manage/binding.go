@@ -53,12 +53,16 @@ func (p *proxy) unbind() {
 	if p.conn == nil {
 		return
 	}
-	for _, s := range p.stmts {
-		p.guard.give(s.own)
-		s.own = nil
+	if len(p.stmts) > 0 {
+		p.mu.Lock()
+		for _, s := range p.stmts {
+			p.guard.give(s.own)
+			s.own = nil
+		}
+		clear(p.stmts)
+		p.stmts = p.stmts[:0]
+		p.mu.Unlock()
 	}
-	clear(p.stmts)
-	p.stmts = p.stmts[:0]
 	switch {
 	case p.entry.sharing == pool.Common:
 		p.tidy()
@@ -73,7 +77,7 @@ func (p *proxy) unbind() {
 		_ = p.lease.Fail(fmt.Errorf("%w: %w", pool.ErrInvalidatePool, p.cause))
 	case p.fault == pool.Dead:
 		_ = p.lease.Discard(p.cause)
-	case p.unseen && !p.sound:
+	case p.unseen && !p.sound, p.spoilt.Load():
 		_ = p.lease.Discard(driver.ErrBadConn)
 	case p.entry.sharing == pool.Exclusive && p.entry.backend.clean != nil && p.entry.backend.clean(c):
 		_ = p.lease.ReleaseClean()
@@ -113,6 +117,9 @@ func (p *proxy) ResetSession(ctx context.Context) error {
 // free list, and not when it has met driver.ErrBadConn: by that, unbind learns of what the
 // proxy does not see.
 func (p *proxy) IsValid() bool {
+	if p.pinned {
+		return false // its connection is closed, or it would not be put back
+	}
 	p.sound = true
 	p.unbind()
 	return !p.closed
@@ -120,6 +127,10 @@ func (p *proxy) IsValid() bool {
 
 // Close returns the connection to the pool, for good. A second Close does nothing.
 func (p *proxy) Close() error {
+	if p.pinned {
+		p.spoilt.Store(true) // the last holder gives it back
+		return nil
+	}
 	p.unbind()
 	p.closed, p.guard = true, nil
 	return nil

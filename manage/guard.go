@@ -101,6 +101,8 @@ type guard struct {
 	turn  slot  // held by the one holder that may use a common connection
 	offer offer // what the driver's connection can do
 
+	pinned atomic.Pointer[pinned] // of a DB; nil before its first use
+
 	gone   chan struct{} // closed when the connection is about to be
 	closed atomic.Bool   // then, too
 	due    atomic.Bool   // there may be statements to reap
@@ -252,6 +254,7 @@ func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	}
 	at.closed.Store(true)
 	close(at.gone)
+	defer at.unpin()
 	if at.call.try() || at.call.wait(ctx, nil, nil) == nil {
 		// Never given back: whoever comes finds it gone.
 		_ = c.Within(ctx, func() error { at.closeAll(); return nil })

@@ -34,6 +34,10 @@ func (p *proxy) beginTx(ctx context.Context, o driver.TxOptions) (t driver.Tx, e
 		raw, err := p.conn.BeginTx(ctx, o)
 		if err == nil {
 			t = &tx{p, raw}
+			if p.pinned {
+				p.holders.Add(1)
+				t = &heldTx{tx: tx{p, raw}}
+			}
 		}
 		return err
 	})
@@ -86,6 +90,8 @@ func (p *proxy) seen(raw driver.Rows, err error) (driver.Rows, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case p.pinned:
+		return p.holdRows(raw), nil
 	case p.entry.sharing == pool.Exclusive:
 		p.unseen = true
 		return raw, nil

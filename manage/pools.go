@@ -29,8 +29,9 @@ type entry struct {
 	sharing  pool.Sharing
 	patience time.Duration // how long a holder of a common connection waits for its turn
 
-	gone    atomic.Bool   // no longer the manager's
-	dropped atomic.Uint64 // Conns that came back because nobody could close them any more
+	pins    atomic.Pointer[sql.DB] // see DB; nil before the first use
+	gone    atomic.Bool            // no longer the manager's
+	dropped atomic.Uint64          // Conns that came back because nobody could close them any more
 
 	mu sync.Mutex
 	db *sql.DB // of Manager.Connect; guarded by mu
@@ -173,8 +174,11 @@ func (m *Manager) failed(e *entry, err error) {
 	m.failures[e] = err
 }
 
-// closeDB closes the DB of Connect. Conns that are out stay usable.
+// closeDB closes the DB of Connect, and the one of pinned connections. Those that are out stay usable.
 func (e *entry) closeDB() {
+	if pins := e.pins.Load(); pins != nil {
+		_ = pins.Close()
+	}
 	e.mu.Lock()
 	db := e.db
 	e.db = nil

@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
@@ -23,6 +25,14 @@ type proxy struct {
 	offer     offer
 	closed    bool
 	refusal   error // why it could not be bound
+
+	// Of the proxies of a DB, which are pinned to one connection.
+
+	pinned  bool
+	spoilt  atomic.Bool   // database/sql has given it up
+	holders atomic.Int32  // of the present lease
+	tenancy atomic.Uint64 // its number
+	mu      sync.Mutex    // held by who looks at stmts, of which one may be closed late
 
 	// The rest is of the connection that it is bound to.
 

@@ -24,6 +24,8 @@ type stmt struct {
 	text   bool      // never prepared: see Settings.Statements
 	own    *prepared // nil if it has none now
 	closed bool
+
+	tenancy uint64 // of a proxy that is pinned, and so may be another holder's next time
 }
 
 // convertingStmt is for statements that have a ColumnConverter, whose absence nothing
@@ -45,7 +47,7 @@ func (s convertingStmt) ColumnConverter(index int) (c driver.ValueConverter) {
 
 // prepare makes a statement. prepare calls the driver.
 func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) {
-	s := &stmt{proxy: p, query: query}
+	s := &stmt{proxy: p, query: query, tenancy: p.tenancy.Load()}
 	if p.conn != nil && p.entry.settings.Statements == AsText {
 		switch p.raw().(type) {
 		//lint:ignore SA1019 drivers that have only this must keep working
@@ -73,6 +75,9 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 // use calls f with the driver's statement.
 func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 	p := s.proxy
+	if p.tenancy.Load() != s.tenancy {
+		return errDone
+	}
 	return p.do(ctx, func() error {
 		c := p.conn.For(s.query)
 		if s.own == nil {
@@ -83,7 +88,9 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 				}
 				s.own = p.guard.add(s.query, raw)
 			}
+			p.mu.Lock()
 			p.stmts = append(p.stmts, s)
+			p.mu.Unlock()
 		}
 		s.own.failed = true // unless f returns without an error
 		err := f(s.own.raw)
@@ -112,12 +119,17 @@ func (s *stmt) Close() error {
 	}
 	s.closed = true
 	p := s.proxy
-	if s.own == nil {
+	p.mu.Lock()
+	held := s.own != nil
+	if held {
+		p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
+		p.guard.give(s.own)
+		s.own = nil
+	}
+	p.mu.Unlock()
+	if !held || p.pinned { // a pinned one may be bound for another holder by now, who reaps
 		return nil
 	}
-	p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
-	p.guard.give(s.own)
-	s.own = nil
 	if p.guard.due.Load() && (p.mayReap() || p.tryTurn()) {
 		return p.end(func() error { p.guard.reap(); return nil })
 	}
@@ -153,7 +165,7 @@ func named(args []driver.Value) []driver.NamedValue {
 
 // ExecContext implements driver.StmtExecContext.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
-	if s.text {
+	if s.text && s.proxy.tenancy.Load() == s.tenancy {
 		if r, err = s.proxy.execText(ctx, s.query, args); err != driver.ErrSkip {
 			return r, err
 		}
@@ -175,7 +187,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r dri
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r driver.Rows, err error) {
-	if s.text {
+	if s.text && s.proxy.tenancy.Load() == s.tenancy {
 		if r, err = s.proxy.queryText(ctx, s.query, args); err != driver.ErrSkip {
 			return r, err
 		}
@@ -203,6 +215,9 @@ func queryOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (dr
 // connection's, else nobody's.
 func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
 	p := s.proxy
+	if p.tenancy.Load() != s.tenancy {
+		return errDone
+	}
 	if s.text || p.conn == nil {
 		return p.checkNamedValue(v)
 	}

@@ -1,0 +1,369 @@
+package manage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
+)
+
+// DB is an *sql.DB without the *sql.DB: it has the methods that most code uses, with the real
+// *sql.Rows, *sql.Row, *sql.Tx and *sql.Stmt, but takes its connections from the pool itself. Taking one
+// costs what a lease costs, and no lock of database/sql is shared by all its users. It is for code that
+// knows its database by an interface, as that of sqlc does; for everything else there is OpenDB.
+//
+// Like an *sql.DB, it tries again twice what has met driver.ErrBadConn before it did anything.
+//
+// Under a strategy that shares connections, singleton and static, it is an *sql.DB in
+// disguise.
+//
+// All methods may be called from any goroutine.
+type DB struct {
+	db        *sql.DB // for what has no way of its own here
+	connector *connector
+	exclusive bool
+}
+
+// Open is OpenDB for a DB. It is the caller's to close.
+func (m *Manager) Open(name, dsn string) (*DB, error) {
+	c, err := m.connector(name, dsn)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{db: sql.OpenDB(c), connector: c, exclusive: c.entry.Load().sharing == pool.Exclusive}
+	d.db.SetMaxIdleConns(maxIdleProxies)
+	return d, nil
+}
+
+// DB is the same pool as an *sql.DB, for code that must have one. It ends with d.
+func (d *DB) DB() *sql.DB { return d.db }
+
+// Close ends d. What was made of it before can be finished.
+func (d *DB) Close() error { return d.db.Close() }
+
+// pinned is an *sql.Conn of one connection, for good. database/sql gives it to one holder after the
+// other without knowing.
+type pinned struct {
+	conn  *sql.Conn
+	proxy *proxy
+}
+
+// pins is a connector that has no connections but what ctx carries.
+type pins struct{}
+
+func (pins) Connect(ctx context.Context) (driver.Conn, error) {
+	switch v := ctx.Value(pins{}).(type) {
+	case *proxy:
+		return v.offer.wrap(v), nil
+	case error:
+		return nil, v
+	}
+	return nil, errors.New("manage: a connection that was not asked for")
+}
+
+func (pins) Driver() driver.Driver { return nil }
+
+// rowOf is a row of which Scan returns err. Only database/sql can make one.
+func rowOf(err error) *sql.Row {
+	db := sql.OpenDB(pins{})
+	defer db.Close()
+	return db.QueryRowContext(context.WithValue(context.Background(), pins{}, err), "")
+}
+
+// pinDB is what all pinned connections of a pool are of.
+func (e *entry) pinDB() *sql.DB {
+	if db := e.pins.Load(); db != nil {
+		return db
+	}
+	db := sql.OpenDB(pins{})
+	db.SetMaxIdleConns(-1)
+	if !e.pins.CompareAndSwap(nil, db) {
+		_ = db.Close() // another was faster
+	}
+	return e.pins.Load()
+}
+
+// pin makes the pinned connection of a connection that the caller has leased.
+func (e *entry) pin(ctx context.Context, c *connector, g *guard) (*pinned, error) {
+	p := &proxy{connector: c, offer: g.offer, pinned: true}
+	conn, err := e.pinDB().Conn(context.WithValue(context.WithoutCancel(ctx), pins{}, p))
+	if err != nil {
+		return nil, err
+	}
+	at := &pinned{conn, p}
+	g.pinned.Store(at)
+	return at, nil
+}
+
+// unpin lets go of the pinned connection of a connection that is closed. database/sql waits until
+// its rows and transactions are closed; nobody else need.
+func (g *guard) unpin() {
+	if at := g.pinned.Swap(nil); at != nil {
+		go at.conn.Close()
+	}
+}
+
+// hold binds a pinned proxy, for one holder. Rows and transactions are holders too.
+func (p *proxy) hold(e *entry, l pool.Lease[*sqldriver.Conn], c *sqldriver.Conn, g *guard) {
+	p.entry, p.lease, p.conn, p.guard = e, l, c, g
+	p.sound, p.unseen = true, false
+	p.fault, p.cause = pool.Sound, nil
+	p.holders.Store(1)
+}
+
+// settle is the end of a holder. The last one gives the connection back.
+func (p *proxy) settle() {
+	if p.holders.Add(-1) == 0 {
+		p.tenancy.Add(1)
+		p.unbind()
+	}
+}
+
+// lease leases a connection. It is held until settle.
+func (d *DB) lease(ctx context.Context) (*pinned, error) {
+	l, e, err := d.connector.lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.Get()
+	if err != nil {
+		_ = l.Release()
+		return nil, lost(err)
+	}
+	g := guardOf(c)
+	at := g.pinned.Load()
+	if at == nil {
+		if at, err = e.pin(ctx, d.connector, g); err != nil {
+			_ = l.Discard(err)
+			return nil, err
+		}
+	}
+	at.proxy.hold(e, l, c, g)
+	return at, nil
+}
+
+// try calls f with a connection, and once more twice if that was found bad before it did anything. f leaves
+// nothing behind if it fails.
+func (d *DB) try(ctx context.Context, f func(*sql.Conn) error) error {
+	const tries = 3 // as database/sql does; the last is on a new one if all others are as bad
+	for n := 1; ; n++ {
+		at, err := d.lease(ctx)
+		if err == nil {
+			err = at.call(f)
+		}
+		if n == tries || !errors.Is(err, driver.ErrBadConn) {
+			return err
+		}
+	}
+}
+
+// call calls f, and gives the connection back unless rows or a transaction hold it now.
+func (at *pinned) call(f func(*sql.Conn) error) error {
+	defer at.proxy.settle()
+	return f(at.conn)
+}
+
+// PingContext is that of *sql.DB.
+func (d *DB) PingContext(ctx context.Context) error {
+	if !d.exclusive {
+		return d.db.PingContext(ctx)
+	}
+	return d.try(ctx, func(c *sql.Conn) error { return c.PingContext(ctx) })
+}
+
+// Ping is that of *sql.DB.
+func (d *DB) Ping() error { return d.PingContext(context.Background()) }
+
+// ExecContext is that of *sql.DB.
+func (d *DB) ExecContext(ctx context.Context, query string, args ...any) (r sql.Result, err error) {
+	if !d.exclusive {
+		return d.db.ExecContext(ctx, query, args...)
+	}
+	err = d.try(ctx, func(c *sql.Conn) (err error) {
+		r, err = c.ExecContext(ctx, query, args...)
+		return err
+	})
+	return r, err
+}
+
+// Exec is that of *sql.DB.
+func (d *DB) Exec(query string, args ...any) (sql.Result, error) {
+	return d.ExecContext(context.Background(), query, args...)
+}
+
+// QueryContext is that of *sql.DB.
+func (d *DB) QueryContext(ctx context.Context, query string, args ...any) (r *sql.Rows, err error) {
+	if !d.exclusive {
+		return d.db.QueryContext(ctx, query, args...)
+	}
+	err = d.try(ctx, func(c *sql.Conn) (err error) {
+		r, err = c.QueryContext(ctx, query, args...)
+		return err
+	})
+	return r, err
+}
+
+// Query is that of *sql.DB.
+func (d *DB) Query(query string, args ...any) (*sql.Rows, error) {
+	return d.QueryContext(context.Background(), query, args...)
+}
+
+// QueryRowContext is that of *sql.DB.
+func (d *DB) QueryRowContext(ctx context.Context, query string, args ...any) (r *sql.Row) {
+	if !d.exclusive {
+		return d.db.QueryRowContext(ctx, query, args...)
+	}
+	err := d.try(ctx, func(c *sql.Conn) error {
+		r = c.QueryRowContext(ctx, query, args...)
+		return r.Err()
+	})
+	if r == nil {
+		return rowOf(err)
+	}
+	return r
+}
+
+// QueryRow is that of *sql.DB.
+func (d *DB) QueryRow(query string, args ...any) *sql.Row {
+	return d.QueryRowContext(context.Background(), query, args...)
+}
+
+// BeginTx is that of *sql.DB.
+func (d *DB) BeginTx(ctx context.Context, o *sql.TxOptions) (tx *sql.Tx, err error) {
+	if !d.exclusive {
+		return d.db.BeginTx(ctx, o)
+	}
+	err = d.try(ctx, func(c *sql.Conn) (err error) {
+		tx, err = c.BeginTx(ctx, o)
+		return err
+	})
+	return tx, err
+}
+
+// Begin is that of *sql.DB.
+func (d *DB) Begin() (*sql.Tx, error) { return d.BeginTx(context.Background(), nil) }
+
+// PrepareContext is that of *sql.DB: what it prepares runs on whatever connection is free, by
+// way of DB.
+func (d *DB) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return d.db.PrepareContext(ctx, query)
+}
+
+// Prepare is that of *sql.DB.
+func (d *DB) Prepare(query string) (*sql.Stmt, error) {
+	return d.PrepareContext(context.Background(), query)
+}
+
+// Conn leases one connection, until its Close.
+func (d *DB) Conn(ctx context.Context) (DBConn, error) {
+	if !d.exclusive {
+		c, err := d.db.Conn(ctx)
+		return DBConn{conn: c}, err
+	}
+	at, err := d.lease(ctx)
+	if err != nil {
+		return DBConn{}, err
+	}
+	return DBConn{at: at, tenancy: at.proxy.tenancy.Load()}, nil
+}
+
+// DBConn is one connection of a DB, leased until Close. It is a value of which copies are the same
+// lease. After Close all its methods return sql.ErrConnDone. Rows, transactions and statements
+// of it that are still open go on to hold the connection until they are closed.
+//
+// Unlike a Conn, it does not come back by itself when it is forgotten.
+type DBConn struct {
+	conn    *sql.Conn // of an *sql.DB; else
+	at      *pinned
+	tenancy uint64
+}
+
+// on is the *sql.Conn while it is this lease's.
+func (c DBConn) on() (*sql.Conn, error) {
+	switch {
+	case c.conn != nil:
+		return c.conn, nil
+	case c.at == nil || c.at.proxy.tenancy.Load() != c.tenancy:
+		return nil, sql.ErrConnDone
+	}
+	return c.at.conn, nil
+}
+
+// Close returns the connection. A second Close returns sql.ErrConnDone.
+func (c DBConn) Close() error {
+	if c.conn != nil {
+		return c.conn.Close()
+	}
+	// The number of the tenancy moves on at the end of the Conn, before others hold can end.
+	if c.at == nil || !c.at.proxy.tenancy.CompareAndSwap(c.tenancy, c.tenancy+1) {
+		return sql.ErrConnDone
+	}
+	c.at.proxy.settle()
+	return nil
+}
+
+// PingContext is that of *sql.Conn.
+func (c DBConn) PingContext(ctx context.Context) error {
+	on, err := c.on()
+	if err != nil {
+		return err
+	}
+	return on.PingContext(ctx)
+}
+
+// ExecContext is that of *sql.Conn.
+func (c DBConn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	on, err := c.on()
+	if err != nil {
+		return nil, err
+	}
+	return on.ExecContext(ctx, query, args...)
+}
+
+// QueryContext is that of *sql.Conn.
+func (c DBConn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	on, err := c.on()
+	if err != nil {
+		return nil, err
+	}
+	return on.QueryContext(ctx, query, args...)
+}
+
+// QueryRowContext is that of *sql.Conn.
+func (c DBConn) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	on, err := c.on()
+	if err != nil {
+		return rowOf(err)
+	}
+	return on.QueryRowContext(ctx, query, args...)
+}
+
+// PrepareContext is that of *sql.Conn.
+func (c DBConn) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	on, err := c.on()
+	if err != nil {
+		return nil, err
+	}
+	return on.PrepareContext(ctx, query)
+}
+
+// BeginTx is that of *sql.Conn.
+func (c DBConn) BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error) {
+	on, err := c.on()
+	if err != nil {
+		return nil, err
+	}
+	return on.BeginTx(ctx, o)
+}
+
+// Raw calls f with the driver's own connection, which it must not keep.
+func (c DBConn) Raw(f func(driver.Conn) error) error {
+	on, err := c.on()
+	if err != nil {
+		return err
+	}
+	return Raw(on, f)
+}
