@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/lidopool/lido/pool"
 )
@@ -30,8 +31,8 @@ type Options struct {
 	Begins func(query string) bool
 	// Check tells, at a checkout, whether a connection that lay idle is usable, without a
 	// round trip. socket is nil unless the connector is a Dialer. Nil: what the driver's
-	// ResetSession says, if it has one, within Options.PingTimeout of the pool, since nobody
-	// knows what that does.
+	// ResetSession says, if it has one; that is called as database/sql does, on the acquirer's
+	// goroutine, and must heed ctx, which ends after 5 s.
 	Check func(ctx context.Context, c driver.Conn, socket net.Conn) error
 	// Full brings the whole session back to what it was after the open, in one round trip.
 	// It is called in the mode Full only, when something was done on the connection. Nil: the
@@ -174,12 +175,11 @@ func (b *Backend) Ping(ctx context.Context, c *Conn) (err error) {
 }
 
 // Checks implements pool.Checker.
-func (b *Backend) Checks() pool.Check {
-	if b.options.Check != nil {
-		return pool.QuickCheck
-	}
-	return pool.SlowCheck
-}
+func (b *Backend) Checks() pool.Check { return pool.QuickCheck }
+
+// sessionTimeout bounds a driver's ResetSession, of which nobody knows what it does: pgx pings a
+// connection that was idle for a second. As long as a ping may take by default.
+const sessionTimeout = 5 * time.Second
 
 // Check is Options.Check: of an idle connection, before it is lent again.
 func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
@@ -187,10 +187,14 @@ func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
 	if b.options.Check != nil {
 		return b.options.Check(ctx, c.raw, c.socket)
 	}
-	if r, ok := c.raw.(driver.SessionResetter); ok {
-		if err := c.Within(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
-			return fmt.Errorf("sqldriver: the driver gives its session up: %w", err)
-		}
+	r, ok := c.raw.(driver.SessionResetter)
+	if !ok {
+		return valid(c.raw)
+	}
+	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	if err := c.Within(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
+		return fmt.Errorf("sqldriver: the driver gives its session up: %w", err)
 	}
 	return valid(c.raw)
 }
