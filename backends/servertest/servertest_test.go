@@ -1,0 +1,274 @@
+package servertest_test
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lidopool/lido/backends/servertest"
+)
+
+// Servers answer in real time, and these tests wait for them: for an answer, with
+// this deadline. It is so long that only a hang exceeds it.
+const patience = 30 * time.Second
+
+// The two kinds of server that hold data.
+var kinds = map[string]struct {
+	driver string
+	shared func(testing.TB) *servertest.Server
+	own    func(testing.TB, ...string) *servertest.Server
+	limit  string // asks for the setting max_connections
+}{
+	"PostgreSQL": {"postgres", servertest.Postgres, servertest.OwnPostgres, "SELECT current_setting('max_connections')"},
+	"MariaDB":    {"mysql", servertest.MySQL, servertest.OwnMySQL, "SELECT @@max_connections"},
+}
+
+func open(t *testing.T, driver, dsn string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func execute(t *testing.T, db *sql.DB, statement string) {
+	t.Helper()
+	if _, err := db.ExecContext(within(t), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
+func ask(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	var answer string
+	if err := db.QueryRowContext(within(t), query).Scan(&answer); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return answer
+}
+
+func TestEveryDatabaseIsEmptyAndGoneAfterTheTest(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			s := kind.shared(t)
+			var dsn string
+			t.Run("first", func(t *testing.T) {
+				dsn = s.Database(t)
+				db := open(t, kind.driver, dsn)
+				execute(t, db, "CREATE TABLE x (n int)")
+				execute(t, open(t, kind.driver, s.Database(t)), "CREATE TABLE x (n int)")
+			})
+			if err := open(t, kind.driver, dsn).PingContext(within(t)); err == nil {
+				t.Error("the database of a test that is over can still be opened, want it dropped")
+			}
+		})
+	}
+}
+
+func TestSharedServersAreSharedAndOwnOnesAreNot(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := kind.shared(t), kind.shared(t), kind.own(t)
+			if a.Addr() != b.Addr() {
+				t.Errorf("two shared servers, %s and %s, want one", a.Addr(), b.Addr())
+			}
+			if c.Addr() == a.Addr() {
+				t.Errorf("the own server is the shared one, %s", c.Addr())
+			}
+		})
+	}
+}
+
+func TestServersWantThePasswordAndTakeTLSAndPlain(t *testing.T) {
+	for name, way := range map[string]struct{ driver, tls, plain, encrypted string }{
+		"PostgreSQL": {"postgres", "sslmode=require", "sslmode=disable",
+			"SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"},
+		"MariaDB": {"mysql", "tls=skip-verify", "tls=false",
+			"SELECT if(variable_value = '', 'false', 'true') FROM information_schema.session_status WHERE variable_name = 'Ssl_cipher'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dsn := kinds[name].own(t).DSN()
+			base, _, _ := strings.Cut(dsn, "?")
+			if got := ask(t, open(t, way.driver, base+"?"+way.tls), way.encrypted); got != "true" {
+				t.Errorf("with %s: encrypted = %s, want true", way.tls, got)
+			}
+			if got := ask(t, open(t, way.driver, base+"?"+way.plain), way.encrypted); got != "false" {
+				t.Errorf("with %s: encrypted = %s, want false", way.plain, got)
+			}
+			if !strings.Contains(dsn, servertest.Password) {
+				t.Fatalf("the password is not in the DSN %s", dsn)
+			}
+			wrong := strings.Replace(dsn, servertest.Password, "wrong", 1)
+			if err := open(t, way.driver, wrong).PingContext(within(t)); err == nil {
+				t.Error("a wrong password is accepted")
+			}
+		})
+	}
+}
+
+func TestSettingsReachTheServer(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			s := kind.own(t, "max_connections=17")
+			if got := ask(t, open(t, kind.driver, s.DSN()), kind.limit); got != "17" {
+				t.Errorf("max_connections = %s, want 17", got)
+			}
+		})
+	}
+}
+
+func TestWhatWasCommittedSurvivesKillAndStop(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			s := kind.own(t)
+			addr := s.Addr()
+			db := open(t, kind.driver, s.DSN())
+			execute(t, db, "CREATE TABLE ledger (n int)")
+			for i, end := range []func(){s.Kill, s.Stop, s.Kill} {
+				execute(t, db, "INSERT INTO ledger VALUES (1)")
+				end()
+				// The pool of database/sql would hide for a while that nobody is there.
+				if err := open(t, kind.driver, s.DSN()).PingContext(within(t)); err == nil {
+					t.Fatalf("end %d: somebody still answers at %s", i, addr)
+				}
+				s.Start()
+				db = open(t, kind.driver, s.DSN())
+				if got, want := ask(t, db, "SELECT count(*) FROM ledger"), string(rune('1'+i)); got != want {
+					t.Errorf("after end %d: %s rows, want %s", i, got, want)
+				}
+			}
+			if s.Addr() != addr {
+				t.Errorf("the address was %s and is %s now, want the same", addr, s.Addr())
+			}
+		})
+	}
+}
+
+func TestAFrozenServerAnswersOnlyWhenItThaws(t *testing.T) {
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			s := kind.own(t)
+			db := open(t, kind.driver, s.DSN())
+			conn, err := db.Conn(within(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			s.Freeze()
+			answer := make(chan error, 1)
+			go func() {
+				_, err := conn.ExecContext(context.Background(), "SELECT 1")
+				answer <- err
+			}()
+			select {
+			case err := <-answer:
+				t.Fatalf("a frozen server answered: %v", err)
+			case <-time.After(100 * time.Millisecond): // a thousand times what an answer takes
+			}
+			s.Thaw()
+			select {
+			case err := <-answer:
+				if err != nil {
+					t.Errorf("the statement that waited for the thaw: %v, want nil", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("no answer after the thaw")
+			}
+		})
+	}
+}
+
+func TestAFrozenServerCanBeKilled(t *testing.T) {
+	s := servertest.OwnPostgres(t)
+	open(t, "postgres", s.DSN()).Ping()
+	s.Freeze()
+	s.Kill()
+	s.Start()
+	if got := ask(t, open(t, "postgres", s.DSN()), "SELECT 1"); got != "1" {
+		t.Errorf("SELECT 1 = %s", got)
+	}
+}
+
+func TestPgBouncerStandsBeforeItsServer(t *testing.T) {
+	pg := servertest.OwnPostgres(t)
+	b := servertest.PgBouncer(t, pg, "pool_mode=transaction", "default_pool_size=2")
+	db := open(t, "postgres", b.Database(t)+"&binary_parameters=yes")
+	if got := ask(t, db, "SELECT inet_server_port()"); !strings.HasSuffix(pg.Addr(), ":"+got) {
+		t.Errorf("the answer comes from port %s, want that of %s", got, pg.Addr())
+	}
+	admin := open(t, "postgres", servertest.Redirect(strings.Replace(pg.DSN(), "/postgres?", "/pgbouncer?", 1), b.Addr()))
+	for key, want := range map[string]string{"pool_mode": "transaction", "default_pool_size": "2"} {
+		if got := config(t, admin, key); got != want {
+			t.Errorf("%s = %s, want %s", key, got, want)
+		}
+	}
+	b.Kill()
+	b.Start()
+	pg.Stop()
+	pg.Start()
+	ask(t, open(t, "postgres", b.DSN()), "SELECT 1")
+}
+
+// config asks the console of PgBouncer, which knows only the simple protocol.
+func config(t *testing.T, admin *sql.DB, key string) string {
+	t.Helper()
+	rows, err := admin.QueryContext(within(t), "SHOW CONFIG")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, value, fallback, changeable sql.NullString
+		if err := rows.Scan(&name, &value, &fallback, &changeable); err != nil {
+			t.Fatal(err)
+		}
+		if name.String == key {
+			return value.String
+		}
+	}
+	t.Fatalf("PgBouncer has no setting %s: %v", key, rows.Err())
+	return ""
+}
+
+func TestLogHoldsTheStatements(t *testing.T) {
+	s := servertest.OwnPostgres(t, "log_statement=all")
+	ask(t, open(t, "postgres", s.DSN()), "SELECT 'a needle'")
+	if !strings.Contains(s.Log(), "SELECT 'a needle'") {
+		t.Errorf("the statement is not in the log:\n%s", s.Log())
+	}
+}
+
+func TestRedirectChangesTheAddressAlone(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://u:p%40w@127.0.0.1:1/db?sslmode=disable": "postgres://u:p%40w@[::1]:2/db?sslmode=disable",
+		"u:p@w@tcp(127.0.0.1:1)/db?loc=Local":               "u:p@w@tcp([::1]:2)/db?loc=Local",
+	} {
+		if got := servertest.Redirect(dsn, "[::1]:2"); got != want {
+			t.Errorf("Redirect(%q) = %q, want %q", dsn, got, want)
+		}
+	}
+}
+
+func TestASharedServerCannotBeDisturbed(t *testing.T) {
+	s := servertest.Postgres(t)
+	for name, disturb := range map[string]func(){"Kill": s.Kill, "Stop": s.Stop, "Start": s.Start, "Freeze": s.Freeze, "Thaw": s.Thaw} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s of a shared server does not panic", name)
+				}
+			}()
+			disturb()
+		}()
+	}
+}
