@@ -60,9 +60,13 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 	return r, nil
 })
 
-// parent returns where to make the root: the directory for temporary files, unless the user of the servers cannot
-// get there, or the paths of sockets, which end at 107 bytes, would be too long.
+// parent returns where to make the root: TMPDIR; if that is not set, in memory, if there is enough, or in /tmp. But
+// /tmp also if the user of the servers cannot get to TMPDIR, or the paths of sockets, which end at
+// 107 bytes, would be too long.
 func (r *root) parent() string {
+	if dir, ok := inMemory(); ok && os.Getenv("TMPDIR") == "" {
+		return dir
+	}
 	dir := os.TempDir()
 	if len(dir) > 50 {
 		return "/tmp"

@@ -112,6 +112,15 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
+// Data returns the directory of the data of a server that this package started. A file standby.signal in that of a
+// PostgreSQL, made between Stop and Start, makes it a standby, which refuses to write.
+func (s *Server) Data() string {
+	if s.run == nil {
+		return ""
+	}
+	return s.run.path("data")
+}
+
 // Kill ends the server and its session processes at once, as SIGKILL does, and waits
 // until they are gone. Clients see their connections reset; what was committed is on disk.
 //

@@ -3,6 +3,7 @@ package servertest_test
 import (
 	"context"
 	"database/sql"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,22 @@ func config(t *testing.T, admin *sql.DB, key string) string {
 	}
 	t.Fatalf("PgBouncer has no setting %s: %v", key, rows.Err())
 	return ""
+}
+
+func TestAStandbyRefusesToWrite(t *testing.T) {
+	s := servertest.OwnPostgres(t)
+	s.Stop()
+	if err := os.WriteFile(s.Data()+"/standby.signal", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	db := open(t, "postgres", s.DSN())
+	if got := ask(t, db, "SELECT pg_is_in_recovery()"); got != "true" {
+		t.Errorf("in recovery: %s, want true", got)
+	}
+	if _, err := db.ExecContext(within(t), "CREATE TABLE x (n int)"); err == nil || !strings.Contains(err.Error(), "read-only") {
+		t.Errorf("a standby wrote: %v, want an error that says read-only", err)
+	}
 }
 
 func TestLogHoldsTheStatements(t *testing.T) {
