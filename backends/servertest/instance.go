@@ -3,7 +3,6 @@ package servertest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lidopool/lido/internal/loopback"
 )
 
 // A program is one kind of server.
@@ -74,18 +75,13 @@ func newInstance(p program, settings []string) (*instance, error) {
 	return nil, errors.Join(err, i.end())
 }
 
-// freePort finds a port that nobody listens at. The range lies below that of the ports which the kernel gives to
-// clients, or a client could be at the port of a server that is being restarted.
+// freePort finds a port that nobody listens at.
 func freePort() (int, error) {
-	var err error
-	for range 100 {
-		port := 15000 + rand.IntN(15000)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
+	l, err := loopback.Listen()
+	if err != nil {
+		return 0, err
 	}
-	return 0, err
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
 func (i *instance) path(name string) string { return filepath.Join(i.dir, name) }
