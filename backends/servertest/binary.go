@@ -1,6 +1,8 @@
 package servertest
 
 import (
+	"cmp"
+	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,20 +25,23 @@ func (b binary) sibling(name string) binary {
 	return b
 }
 
-// find looks for a binary in PATH, then at the patterns, then at the patterns below the private prefix of
+//go:embed places.txt
+var places string
+
+// find looks for a binary in PATH, then at its places, then at its places below the private prefix of
 // internal/setup/servers.sh. Of several versions it takes the newest.
-func find(name string, patterns ...string) (binary, error) {
+func find(name string) (binary, error) {
 	if file, err := exec.LookPath(name); err == nil {
 		// Where it really is: beside it stand the files that belong to it.
 		file, err = filepath.EvalSymlinks(file)
 		return binary{file: file}, err
 	}
-	if file := newest("", patterns); file != "" {
+	if file := placed("", name); file != "" {
 		return binary{file: file}, nil
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		prefix := filepath.Join(cache, "lido", "servers")
-		if file := newest(prefix, patterns); file != "" {
+		if file := placed(prefix, name); file != "" {
 			dirs, err := filepath.Glob(prefix + "/usr/lib/*-linux-*")
 			more, _ := filepath.Glob(prefix + "/lib/*-linux-*")
 			return binary{file, strings.Join(append(dirs, more...), ":")}, err
@@ -45,19 +50,20 @@ func find(name string, patterns ...string) (binary, error) {
 	return binary{}, missingError{name}
 }
 
-func newest(prefix string, patterns []string) string {
-	for _, p := range patterns {
-		files, err := filepath.Glob(prefix + p)
-		if err != nil || len(files) == 0 {
+// placed returns the newest binary at the first place below prefix that has one, or nothing.
+func placed(prefix, name string) string {
+	for line := range strings.Lines(places) {
+		pattern, ok := strings.CutPrefix(strings.TrimSpace(line), name+" ")
+		if !ok {
 			continue
 		}
-		// 9 is before 15 because it is shorter.
-		return slices.MaxFunc(files, func(a, b string) int {
-			if len(a) != len(b) {
-				return len(a) - len(b)
-			}
-			return strings.Compare(a, b)
-		})
+		files, _ := filepath.Glob(prefix + pattern)
+		if len(files) > 0 {
+			// 9 is before 15 because it is shorter.
+			return slices.MaxFunc(files, func(a, b string) int {
+				return cmp.Or(len(a)-len(b), strings.Compare(a, b))
+			})
+		}
 	}
 	return ""
 }

@@ -18,11 +18,6 @@ type mariadb struct{}
 
 func (mariadb) name() string { return "mariadb" }
 
-func (mariadb) find() (binary, error) {
-	return find("mariadbd", "/usr/sbin/mariadbd", "/usr/libexec/mariadbd",
-		"/opt/homebrew/opt/mariadb*/bin/mariadbd", "/usr/local/opt/mariadb*/bin/mariadbd")
-}
-
 // mariadbShare returns the directory with the SQL that makes the system's tables, which is beside the binary's.
 func mariadbShare(b binary) (string, error) {
 	for _, share := range []string{"mysql", "mariadb"} {
@@ -37,7 +32,7 @@ func mariadbShare(b binary) (string, error) {
 // mariadbTemplate is made once for the binary. mariadb-install-db, which does the same, is not in
 // the package of the server alone.
 var mariadbTemplate = sync.OnceValues(func() (string, error) {
-	b, err := mariadb{}.find()
+	b, err := find("mariadbd")
 	if err != nil {
 		return "", err
 	}
@@ -102,8 +97,8 @@ func (mariadb) prepare(r *root, dir string) error {
 	return r.do(dir, binary{file: "/bin/cp"}, "", "-R", "-p", filepath.Join(template, "data"), filepath.Join(dir, "data"))
 }
 
-func (m mariadb) args(i *instance) (binary, []string, error) {
-	b, err := m.find()
+func (mariadb) args(i *instance) (binary, []string, error) {
+	b, err := find("mariadbd")
 	if err != nil {
 		return b, nil, err
 	}

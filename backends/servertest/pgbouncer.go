@@ -17,12 +17,8 @@ func newPgBouncer(upstream string) pgbouncer { return pgbouncer{upstream} }
 
 func (pgbouncer) name() string { return "pgbouncer" }
 
-func (pgbouncer) find() (binary, error) {
-	return find("pgbouncer", "/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/opt/homebrew/opt/pgbouncer/bin/pgbouncer", "/usr/local/opt/pgbouncer/bin/pgbouncer")
-}
-
 func (p pgbouncer) prepare(r *root, dir string) error {
-	if _, err := p.find(); err != nil {
+	if _, err := find("pgbouncer"); err != nil {
 		return err
 	}
 	u, err := url.Parse(p.upstream)
@@ -34,7 +30,7 @@ func (p pgbouncer) prepare(r *root, dir string) error {
 }
 
 func (p pgbouncer) args(i *instance) (binary, []string, error) {
-	b, err := p.find()
+	b, err := find("pgbouncer")
 	if err != nil {
 		return b, nil, err
 	}

@@ -14,14 +14,9 @@ type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
 
-func (postgres) find() (binary, error) {
-	return find("postgres", "/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres",
-		"/opt/homebrew/opt/postgresql*/bin/postgres", "/usr/local/opt/postgresql*/bin/postgres")
-}
-
 // postgresTemplate is made once for the binary: initdb takes most of a second, a copy a tenth of that.
 var postgresTemplate = sync.OnceValues(func() (string, error) {
-	b, err := postgres{}.find()
+	b, err := find("postgres")
 	if err != nil {
 		return "", err
 	}
@@ -52,8 +47,8 @@ func (postgres) prepare(r *root, dir string) error {
 	return r.do(dir, binary{file: "/bin/cp"}, "", "-R", "-p", filepath.Join(template, "data"), filepath.Join(dir, "data"))
 }
 
-func (p postgres) args(i *instance) (binary, []string, error) {
-	b, err := p.find()
+func (postgres) args(i *instance) (binary, []string, error) {
+	b, err := find("postgres")
 	args := []string{"-D", i.path("data"), "-k", i.dir, "-p", strconv.Itoa(i.port)}
 	for _, s := range append([]string{
 		"listen_addresses=127.0.0.1",

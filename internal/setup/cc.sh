@@ -14,18 +14,10 @@
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
-# LIDO_OS_RELEASE lets the test of this script play another system.
-os_release=${LIDO_OS_RELEASE:-/etc/os-release}
+. "$root/internal/setup/system.sh"
 work=''
 trap '[ -z "$work" ] || rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM
-
-say() { printf 'setup: %s\n' "$*" >&2; }
-
-stop() {
-	say "$@"
-	exit 2
-}
 
 # at_least A B: is version A the same as B or newer? 1.26 is 1.26.0.
 at_least() {
@@ -71,26 +63,6 @@ find_cc() {
 	return 1
 }
 
-debian_like() {
-	[ -r "$os_release" ] || return 1
-	# ID and ID_LIKE are shell assignments, values quoted or not.
-	case " $(sed -n 's/^ID\(_LIKE\)\{0,1\}=//p' "$os_release" | tr '"\n' '  ') " in
-	*\ debian\ * | *\ ubuntu\ *) return 0 ;;
-	esac
-	return 1
-}
-
-install_cc() {
-	say 'no working C compiler, installing gcc and libc6-dev with apt-get'
-	export DEBIAN_FRONTEND=noninteractive
-	# To stderr: stdout belongs to the command that runs afterwards.
-	# A failed update is no reason to stop: one broken source among many, or the
-	# lock of the daily update, leaves lists that may do.
-	apt-get update -q >&2 || say 'apt-get update failed, trying to install all the same'
-	# A machine just booted installs its updates, and holds the lock meanwhile.
-	apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 gcc libc6-dev >&2
-}
-
 explain() {
 	[ ! -s "$work/why" ] || sed 's/^/setup: the compiler says: /' "$work/why" >&2
 	stop 'no working C compiler, and the SQLite driver needs one. Install it with
@@ -108,8 +80,9 @@ check_go
 work=$(mktemp -d)
 printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' >"$work/try.c"
 if ! find_cc; then
-	if [ "$(id -u)" = 0 ] && debian_like && command -v apt-get >/dev/null 2>&1; then
-		install_cc || stop 'apt-get could not install gcc and libc6-dev: its message above says why'
+	if may_install; then
+		say 'no working C compiler, installing gcc and libc6-dev with apt-get'
+		install gcc libc6-dev || stop 'apt-get could not install gcc and libc6-dev: its message above says why'
 	fi
 	find_cc || explain
 fi
