@@ -23,6 +23,8 @@ export GOWORK := off
 
 # Runs a command once Go and a C compiler are known to work, with CC set to it.
 SETUP := sh '$(CURDIR)/internal/setup/cc.sh'
+# Runs a command once the servers that tests start are known to be here.
+SERVERS := sh '$(CURDIR)/internal/setup/servers.sh'
 # Runs a command in every module of the repository.
 EACH  := sh '$(CURDIR)/internal/setup/each.sh'
 # Tools are pinned in a module of their own, so that users of Lido never see
@@ -38,8 +40,8 @@ help: ## list the commands
 	@echo 'Numbers to set: FUZZTIME=$(FUZZTIME) STRESSTIME=$(STRESSTIME) COVERLEAST=$(COVERLEAST) BENCH=$(BENCH) DEMOFLAGS TESTFLAGS BENCHFLAGS'
 
 .PHONY: setup
-setup: ## look for Go and a C compiler; install the compiler if that is possible
-	@$(SETUP)
+setup: ## look for Go, a C compiler and servers for tests; install what is missing if that is possible
+	@$(SETUP) $(SERVERS)
 
 .PHONY: demo
 demo: ## the five strategies under the same load on a SQLite file
@@ -47,12 +49,12 @@ demo: ## the five strategies under the same load on a SQLite file
 
 .PHONY: test
 test: ## all tests of all modules; what is missing here fails instead of being skipped
-	@LIDO_STRICT=1 $(SETUP) $(EACH) go test -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+	@LIDO_STRICT=1 $(SETUP) $(SERVERS) $(EACH) go test -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
 
 .PHONY: check
 CHECKS := fmt-check tidy-check vet lint test race cover
 check: ## what continuous integration runs: all of the checks below, test, race, cover
-	@$(SETUP) # first, so that what is missing is told before anything is downloaded
+	@$(SETUP) $(SERVERS) # first, so that what is missing is told before anything is downloaded
 	@for step in $(CHECKS); do \
 		start=$$SECONDS; \
 		$(MAKE) $$step || { echo "check: $$step FAILED after $$((SECONDS - start))s"; exit 1; }; \
@@ -62,11 +64,11 @@ check: ## what continuous integration runs: all of the checks below, test, race,
 
 .PHONY: race
 race: ## the tests under the race detector
-	@LIDO_STRICT=1 $(SETUP) go test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+	@LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -race -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
 
 .PHONY: stress
 stress: ## every TestStress… for STRESSTIME each, under the race detector
-	@LIDO_STRESS=$(STRESSTIME) LIDO_STRICT=1 $(SETUP) \
+	@LIDO_STRESS=$(STRESSTIME) LIDO_STRICT=1 $(SETUP) $(SERVERS) \
 		go test -race -count=1 -run '^TestStress' -timeout $(STRESSTIMEOUT) $(TESTFLAGS) ./...
 
 .PHONY: fuzz
@@ -75,7 +77,7 @@ fuzz: ## every Fuzz… for FUZZTIME each
 
 .PHONY: cover
 cover: ## statement coverage; fails if pool, strategies or manage is under COVERLEAST per cent
-	@LIDO_STRICT=1 $(SETUP) sh internal/setup/cover.sh $(COVERLEAST) $(COVERPROFILE)
+	@LIDO_STRICT=1 $(SETUP) $(SERVERS) sh internal/setup/cover.sh $(COVERLEAST) $(COVERPROFILE)
 	@echo 'cover: which lines: go tool cover -html=$(COVERPROFILE)'
 
 .PHONY: bench

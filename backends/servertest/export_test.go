@@ -1,6 +1,9 @@
 package servertest
 
-// Root returns where everything of this binary's servers is.
+import "testing"
+
+func Missing(t testing.TB) { missing(t, missingError{"postgres"}) }
+
 func Root() string {
 	r, err := theRoot()
 	if err != nil {

@@ -38,7 +38,7 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 		r.gid, _ = strconv.Atoi(u.Gid)
 	}
 	var err error
-	if r.dir, err = os.MkdirTemp(r.parent(), "lido-servers-"); err != nil {
+	if r.dir, err = r.mkroot(); err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(r.dir, 0o711); err != nil { // so that nobody finds his own below
@@ -60,23 +60,26 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 	return r, nil
 })
 
-// parent returns where to make the root: TMPDIR; if that is not set, in memory, if there is enough, or in /tmp. But
-// /tmp also if the user of the servers cannot get to TMPDIR, or the paths of sockets, which end at
+// mkroot makes the directory where TMPDIR says; if that is not set, in memory, if there is room, or in /tmp. But
+// in /tmp also if the user of the servers cannot get to TMPDIR, or the paths of sockets, which end at
 // 107 bytes, would be too long.
-func (r *root) parent() string {
+func (r *root) mkroot() (string, error) {
+	const name = "lido-servers-"
 	if dir, ok := inMemory(); ok && os.Getenv("TMPDIR") == "" {
-		return dir
+		if root, err := os.MkdirTemp(dir, name); err == nil { // it may be somebody else's
+			return root, nil
+		}
 	}
 	dir := os.TempDir()
 	if len(dir) > 50 {
-		return "/tmp"
+		dir = "/tmp"
 	}
 	for d := dir; r.uid != 0 && d != filepath.Dir(d); d = filepath.Dir(d) {
 		if info, err := os.Stat(d); err != nil || info.Mode()&1 == 0 {
-			return "/tmp"
+			dir = "/tmp"
 		}
 	}
-	return dir
+	return os.MkdirTemp(dir, name)
 }
 
 // own hands files over to the user of the servers.

@@ -3,7 +3,9 @@ package servertest_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -262,6 +264,70 @@ func TestLogHoldsTheStatements(t *testing.T) {
 	ask(t, open(t, "postgres", s.DSN()), "SELECT 'a needle'")
 	if !strings.Contains(s.Log(), "SELECT 'a needle'") {
 		t.Errorf("the statement is not in the log:\n%s", s.Log())
+	}
+}
+
+func TestTheServerOfTheEnvironmentTakesPrecedenceButIsNobodysOwn(t *testing.T) {
+	for name, variable := range map[string]string{"PostgreSQL": "LIDO_TEST_POSTGRES_DSN", "MariaDB": "LIDO_TEST_MYSQL_DSN"} {
+		t.Run(name, func(t *testing.T) {
+			kind := kinds[name]
+			named := kind.own(t)
+			t.Setenv(variable, named.DSN())
+			s := kind.shared(t)
+			if s.Addr() != named.Addr() || s.DSN() != named.DSN() {
+				t.Errorf("the shared server is %s at %s, want %s at %s", s.DSN(), s.Addr(), named.DSN(), named.Addr())
+			}
+			execute(t, open(t, kind.driver, s.Database(t)), "CREATE TABLE x (n int)")
+			if got := kind.own(t).Addr(); got == named.Addr() {
+				t.Errorf("the own server is that of the environment, at %s", got)
+			}
+		})
+	}
+}
+
+// A stand-in is a test that ends in a way which is looked at.
+type standIn struct {
+	testing.TB
+	end, text string
+}
+
+func (s *standIn) Helper()                      {}
+func (s *standIn) Skip(args ...any)             { s.exit("skipped", fmt.Sprint(args...)) }
+func (s *standIn) Fatal(args ...any)            { s.exit("failed", fmt.Sprint(args...)) }
+func (s *standIn) Fatalf(f string, args ...any) { s.exit("failed", fmt.Sprintf(f, args...)) }
+func (s *standIn) exit(end, text string)        { s.end, s.text = end, text; runtime.Goexit() }
+
+func endOf(run func(t testing.TB)) *standIn {
+	s := &standIn{end: "passed"}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		run(s)
+	}()
+	<-ended
+	return s
+}
+
+func TestAServerOfTheEnvironmentThatIsNotThereFailsTheTestAndShowsNoPassword(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:s3cret@127.0.0.1:bad/x", "host=127.0.0.1 password=s3cret", "u:s3cret@127.0.0.1", "u:s3cret@unix(/none)/x",
+		"postgres://u:s3cret@127.0.0.1:1/x?sslmode=disable",
+	} {
+		t.Setenv("LIDO_TEST_POSTGRES_DSN", dsn)
+		got := endOf(func(t testing.TB) { servertest.Postgres(t) })
+		if got.end != "failed" || !strings.Contains(got.text, "LIDO_TEST_POSTGRES_DSN") || strings.Contains(got.text, "s3cret") {
+			t.Errorf("with %q the test %s: %s\nwant it to fail, to name the variable, and not to show the password", dsn, got.end, got.text)
+		}
+	}
+}
+
+func TestWithoutBinariesATestIsSkippedUnlessStrict(t *testing.T) {
+	for strict, want := range map[string]string{"": "skipped", "1": "failed"} {
+		t.Setenv("LIDO_STRICT", strict)
+		got := endOf(servertest.Missing)
+		if got.end != want || !strings.Contains(got.text, "no postgres on this machine: `make setup`") {
+			t.Errorf("with LIDO_STRICT=%q the test %s: %s\nwant %s, and the command that helps", strict, got.end, got.text, want)
+		}
 	}
 }
 
