@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/pool"
+)
+
+// Backend is what package manage registers for PostgreSQL, and holds the settings that a DSN
+// cannot. The zero value is ready to use.
+type Backend struct {
+	// Reset is what becomes of a transaction left open, and of the rest of the session, where
+	// Open is not told otherwise. Default sqldriver.Rollback.
+	Reset sqldriver.ResetMode
+	// Validate refuses connections by an error. It is called for each new one, within the
+	// open, and after each ping. Primary is one. Default: all are welcome.
+	Validate func(ctx context.Context, c driver.Conn) error
+	// Grace is how long a query of a user's may go on after its ctx has ended: the time for
+	// the server to be asked to cancel it, and to answer. Then the connection is given up.
+	// Default 5 s. The longer, the longer a user waits for a server that is frozen; the shorter, the
+	// more often a connection is lost to a slow network.
+	Grace time.Duration
+}
+
+// Name is the name of the backend and of lib/pq's driver: "postgres".
+func (b Backend) Name() string { return "postgres" }
+
+// Canonical returns the form of a DSN that all DSNs of the same meaning have in common:
+// key='value' pairs in a fixed order, with all that lib/pq takes from the environment and from a
+// service file at this moment. It is itself a DSN, and canonical in the same environment. It holds the
+// password.
+//
+// It fails for a DSN that cannot work, with an error that shows no part of its values.
+func (b Backend) Canonical(dsn string) (string, error) {
+	c, err := parse(dsn)
+	if err != nil {
+		return "", err
+	}
+	return format(c, exact), nil
+}
+
+// Redact returns a DSN fit to be shown: its canonical form, in which passwords, keys, what
+// may hold one, and every value with unusual characters, which may be a part of a password
+// that was not quoted, are masked. Nothing is shown of a DSN that cannot be read.
+func (b Backend) Redact(dsn string) string { return redact(dsn) }
+
+// Open returns the backend of the connections to dsn. It opens nothing. An empty reset is
+// b.Reset.
+//
+// It fails for a DSN that cannot work.
+func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqldriver.Conn], error) {
+	c, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if reset == "" {
+		reset = b.Reset
+	}
+	if b.Grace < 0 {
+		return nil, fmt.Errorf("postgres: Grace is %v: give the time that a canceled query may take to end, or 0 for %v", b.Grace, defaultGrace)
+	}
+	if b.Grace == 0 {
+		b.Grace = defaultGrace
+	}
+	k := connector{config: func() pq.Config { return c }, grace: b.Grace}
+	inner, err := sqldriver.New(k, sqldriver.Options{
+		Reset:    reset,
+		Classify: Classify,
+		Begins:   Begins,
+		Check:    check,
+		Full:     full,
+		Validate: b.Validate,
+		Redact:   redactor(c),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	return inner, nil
+}
+
+// Open returns the backend of the connections to dsn, with the settings of the zero Backend.
+func Open(dsn string) (pool.Backend[*sqldriver.Conn], error) { return Backend{}.Open(dsn, "") }
+
+// connector opens connections that know their sockets.
+type connector struct {
+	config func() pq.Config // a function, of which fmt shows the address only
+	grace  time.Duration
+}
+
+var _ sqldriver.Dialer = connector{}
+
+func (k connector) Driver() driver.Driver { return pq.Driver{} }
+
+func (k connector) Connect(ctx context.Context) (driver.Conn, error) {
+	c, _, err := k.Dial(ctx)
+	return c, err
+}
+
+// Dial opens a connection. It returns when ctx ends, whatever the server does.
+func (k connector) Dial(ctx context.Context) (driver.Conn, net.Conn, error) {
+	one, err := pq.NewConnectorConfig(k.config())
+	if err != nil {
+		return nil, nil, err
+	}
+	d := &dialer{grace: k.grace}
+	one.Dialer(d)
+	stop := context.AfterFunc(ctx, d.giveUp)
+	c, err := one.Connect(ctx)
+	if !stop() {
+		if err == nil {
+			_ = c.Close() // does not wait: the socket is past its deadline
+		}
+		err = fmt.Errorf("postgres: open: %w", context.Cause(ctx))
+	}
+	if err != nil {
+		d.forget()
+		return nil, nil, err
+	}
+	return c, d.opened(), nil
+}
