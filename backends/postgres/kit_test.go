@@ -114,4 +114,3 @@ func until(t testing.TB, what string, done func() bool) {
 
 // withTLS returns a DSN of servertest with TLS.
 func withTLS(dsn string) string { return strings.ReplaceAll(dsn, "sslmode=disable", "sslmode=require") }
-
