@@ -80,7 +80,7 @@ var errUnasked = fmt.Errorf("the server sent what nobody asked for: %w", driver.
 
 // farewell reads an error or a notice, as far as it is there.
 func farewell(body []byte) *pq.Error {
-	e := &pq.Error{Severity: pqerror.SeverityFatal}
+	e := &pq.Error{Severity: pqerror.SeverityFatal, Message: "the server has ended the session"}
 	for len(body) > 0 && body[0] != 0 {
 		value, rest, _ := bytes.Cut(body[1:], []byte{0})
 		switch body[0] {

@@ -45,10 +45,11 @@ func Classify(err error) pool.Fault {
 	case "57P01", "57P04", "57P05", "25P03", "25006":
 		return pool.Dead
 	}
+	connection := strings.HasPrefix(string(e.Code), "08") // Code.Class panics where there is no code
 	switch {
-	case e.Code.Class() == "08" && strings.Contains(e.Message, "no more connections allowed"): // PgBouncer, which has one code for all
+	case connection && strings.Contains(e.Message, "no more connections allowed"): // PgBouncer, which has one code for all
 		return pool.Full
-	case e.Code.Class() == "08", e.Fatal(), e.Severity == "PANIC":
+	case connection, e.Fatal(), e.Severity == "PANIC":
 		return pool.Dead
 	}
 	return sqldriver.Classify(err)

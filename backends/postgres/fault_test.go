@@ -253,6 +253,7 @@ func TestClassifyKnowsCodes(t *testing.T) {
 		{&pq.Error{Code: "XX000", Severity: "PANIC"}, pool.Dead},
 		{&pq.Error{Code: "XX000", Severity: "FATAL"}, pool.Dead},
 		{&pq.Error{Code: "XX000", Severity: "ERROR"}, pool.Sound},
+		{&pq.Error{}, pool.Sound},
 		{&pq.Error{Code: "08006", Severity: "ERROR"}, pool.Dead},
 		{&pq.Error{Code: "08P01", Severity: "FATAL", Message: "no more connections allowed (max_client_conn)"}, pool.Full},
 		{fmt.Errorf("wrapped: %w", &pq.Error{Code: "25006"}), pool.Dead},
