@@ -14,6 +14,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 
+	"github.com/lidopool/lido/backends/backendtest"
 	"github.com/lidopool/lido/backends/postgres"
 	"github.com/lidopool/lido/backends/servertest"
 	"github.com/lidopool/lido/backends/sqldriver"
@@ -266,6 +267,28 @@ func TestClassifyKnowsCodes(t *testing.T) {
 	} {
 		if got := postgres.Classify(tt.err); got != tt.want {
 			t.Errorf("Classify(%v) = %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestANetworkThatBreaksMeansDead(t *testing.T) {
+	s := servertest.Postgres(t)
+	for name, fail := range map[string]func(*backendtest.Proxy){
+		"cut in the middle of a result": func(p *backendtest.Proxy) { p.CutAfter(100_000) },
+		"cut before the answer":         func(p *backendtest.Proxy) { p.CutAfter(0) },
+		"reset":                         (*backendtest.Proxy).Reset,
+	} {
+		for kind, dsn := range map[string]func(string) string{"plain": func(dsn string) string { return dsn }, "TLS": withTLS} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				p := backendtest.NewProxy(t, s.Addr())
+				b := backend(t, postgres.Backend{}, dsn(s.Through(p.Addr())))
+				c := connect(t, b)
+				fail(p)
+				err := try(c, "SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+				if f := b.Classify(err); f != pool.Dead {
+					t.Errorf("Classify(%T %v) = %v, want Dead", err, err, f)
+				}
+			})
 		}
 	}
 }

@@ -88,9 +88,9 @@ func TestCallsOfThePoolEndOnTimeWithASilentServer(t *testing.T) {
 				for _, k := range calls {
 					t.Run(k.what, func(t *testing.T) {
 						t.Parallel()
+						start := time.Now()
 						ctx, cancel := context.WithTimeout(context.Background(), brief)
 						defer cancel()
-						start := time.Now()
 						err := k.do(ctx, k.c)
 						took := time.Since(start)
 						switch {
@@ -219,9 +219,9 @@ func TestAQueryWhoseContextHasEndedHasGraceLeftWithASilentServer(t *testing.T) {
 				for use, do := range inSilence {
 					t.Run(use, func(t *testing.T) {
 						t.Parallel()
+						start := time.Now()
 						ctx, cancel := context.WithTimeout(context.Background(), brief)
 						defer cancel()
-						start := time.Now()
 						err := do(ctx)
 						if took := time.Since(start); took > soon || took < 2*brief {
 							t.Errorf("it took %v, want the deadline of %v and the grace of %v", took, brief, brief)
