@@ -1,9 +1,9 @@
 // Package mysql pools connections to MySQL and MariaDB, by github.com/go-sql-driver/mysql.
 //
-// [Backend] is what package manage registers, for database/sql and for pools chosen by DSN. Its
-// Open gives a backend for a pool by itself, whose resource is an *sqldriver.Conn:
+// [Backend] is what package manage registers, for database/sql and for pools chosen by DSN. [Open]
+// gives a backend for a pool by itself, whose resource is an *sqldriver.Conn:
 //
-//	backend, err := mysql.Backend{}.Open("app:secret@tcp(db:3306)/shop", "")
+//	backend, err := mysql.Open("app:secret@tcp(db:3306)/shop")
 //	p, err := pool.New(backend, strategies.Queue{Size: 10}, pool.Options{})
 //
 // The DSN is the driver's, with all its parameters; those that the driver does not know are session
@@ -19,9 +19,7 @@
 //     KILL nobody sees an error. It does not see a server that is frozen or a network that is cut: Options.Ping of the
 //     pool does, for a round trip.
 //   - A return costs nothing, unless there may be a transaction to end: one of BeginTx that was not ended, or
-//     one that an SQL text may have begun. Such a text has, anywhere, the words BEGIN, START with TRANSACTION, XA, COMMIT,
-//     ROLLBACK, AUTOCOMMIT, COMPLETION_TYPE, CALL, EXECUTE, FLUSH, or LOCK with TABLE or TABLES. Then
-//     the return takes three round trips: it rolls back, unlocks tables, and asks
+//     one that an SQL text may have begun, which [Begins] tells by its words. Then the return takes three round trips: it rolls back, unlocks tables, and asks
 //     whether autocommit is still on; if it is not, the connection is discarded.
 //   - Where autocommit is off by the DSN (autocommit=0) or by the server (autocommit, init_connect), every
 //     text may begin a transaction, and every return costs these three.

@@ -1,0 +1,132 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	gomysql "github.com/go-sql-driver/mysql"
+
+	"github.com/lidopool/lido/backends/sqldriver"
+)
+
+// conns opens the connections to one DSN.
+type conns struct {
+	driver driver.Connector
+	name   string // the DSN, redacted
+	// manual is set once a connection was opened on which autocommit is off, by the DSN or by the
+	// server's own settings: there any text may begin a transaction.
+	manual atomic.Bool
+}
+
+var _ sqldriver.Dialer = (*conns)(nil)
+
+func newConns(d dsn, logger gomysql.Logger) (*conns, error) {
+	config := d.config.Clone()
+	if config.Logger = logger; logger == nil {
+		config.Logger = &gomysql.NopLogger{}
+	}
+	if d.dialled() {
+		config.DialFunc = dial
+	}
+	if config.AllowFallbackToPlaintext {
+		// Then the driver writes to the config when a server has no TLS: connects would
+		// race, and all later ones go without. With a BeforeConnect each has its own copy.
+		err := config.Apply(gomysql.BeforeConnect(func(context.Context, *gomysql.Config) error { return nil }))
+		if err != nil {
+			return nil, err
+		}
+	}
+	c, err := gomysql.NewConnector(config)
+	if err != nil {
+		return nil, diagnose(d.canonical, err)
+	}
+	return &conns{driver: c, name: d.redacted()}, nil
+}
+
+// dialled reports whether the network is one of the system's. Others are known to the driver alone, by
+// RegisterDialContext, and their sockets too.
+func (d dsn) dialled() bool {
+	switch d.config.Net {
+	case "tcp", "tcp4", "tcp6", "unix":
+		return true
+	}
+	return false
+}
+
+// socketKey is the key of the ctx under which Dial has dial leave the socket, a *net.Conn.
+type socketKey struct{}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	socket, err := d.DialContext(ctx, network, address)
+	if at, ok := ctx.Value(socketKey{}).(*net.Conn); ok && err == nil {
+		*at = socket
+	}
+	return socket, err
+}
+
+// Dial implements sqldriver.Dialer. It ends when ctx does.
+func (c *conns) Dial(ctx context.Context) (_ driver.Conn, socket net.Conn, err error) {
+	sound := false
+	defer func() {
+		// The driver panics over what is no MySQL, and leaves the socket open then.
+		if !sound && socket != nil {
+			_ = socket.Close()
+		}
+	}()
+	conn, err := c.driver.Connect(context.WithValue(ctx, socketKey{}, &socket))
+	if err == nil {
+		err = c.learn(ctx, conn)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, nil, fmt.Errorf("mysql: open %s: %w%s", c.name, err, remedy(err))
+	}
+	sound = true
+	return conn, socket, nil
+}
+
+// learn finds out when transactions begin on a new connection.
+func (c *conns) learn(ctx context.Context, conn driver.Conn) error {
+	manual, err := beginsByItself(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return err
+	}
+	if manual {
+		c.manual.Store(true)
+	}
+	return nil
+}
+
+// Connect implements driver.Connector.
+func (c *conns) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, _, err := c.Dial(ctx)
+	return conn, err
+}
+
+// Driver implements driver.Connector.
+func (c *conns) Driver() driver.Driver { return c.driver.Driver() }
+
+// remedy is what to do about an error of open, after the error's own text.
+func remedy(err error) string {
+	e, ok := errors.AsType[*gomysql.MySQLError](err)
+	if !ok {
+		return ""
+	}
+	switch e.Number {
+	case 1040, 1203, 1226:
+		return " (the server is full: make the pools smaller, or raise its max_connections or max_user_connections)"
+	case 1045:
+		return " (the user or the password is wrong, or the user may not come from this host)"
+	case 1049:
+		return " (create the database, or name another after the slash)"
+	}
+	return ""
+}
