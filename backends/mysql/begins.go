@@ -3,7 +3,7 @@ package mysql
 import "strings"
 
 // Begins reports whether an SQL text may begin a transaction, lock tables, or change when
-// transactions begin. It allocates nothing, and takes about 60 ns for a short text. It looks for words, wherever they stand, strings and comments too,
+// transactions begin. It allocates nothing, and takes about 2 ns for each byte. It looks for words, wherever they stand, strings and comments too,
 // because a comment may be code, /*!50003BEGIN*/, and a string may be executed:
 //
 //	BEGIN, START with TRANSACTION, XA               begin one
@@ -21,7 +21,7 @@ func Begins(query string) bool {
 			continue
 		}
 		from := i
-		for i < len(query) && (letter(query[i]) || query[i] >= '0' && query[i] <= '9') {
+		for i < len(query) && (letter(query[i]) || query[i]-'0' < 10) {
 			i++
 		}
 		switch word := query[from:i]; len(word) {
@@ -71,7 +71,10 @@ func Begins(query string) bool {
 // letter reports whether a name may begin with c. Bytes from 128 on do not count, though they may
 // be letters: one of them is a space in latin1.
 func letter(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c == '$'
+	return (c|0x20)-'a' < 26 || c == '_' || c == '$'
 }
 
-func is(word, keyword string) bool { return strings.EqualFold(word, keyword) }
+// is compares a word with a keyword of as many letters, in upper case.
+func is(word, keyword string) bool {
+	return word[0]&^0x20 == keyword[0] && strings.EqualFold(word, keyword)
+}
