@@ -11,8 +11,11 @@ import (
 
 	"github.com/lidopool/lido/backends/mysql"
 	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/manage"
 	"github.com/lidopool/lido/pool"
 )
+
+var _ manage.Backend = mysql.Backend{}
 
 // patience bounds what talks to a server that answers. Far more than any of it takes.
 const patience = 20 * time.Second
