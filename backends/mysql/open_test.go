@@ -233,23 +233,24 @@ func TestConnectionsWithTLSAndCompressionWork(t *testing.T) {
 	}
 }
 
-// With tls=preferred the driver notes in its config, which all connects share, that a server had no TLS: a
-// race, and no TLS from then on.
-func TestOpensWithPreferredTLSDoNotDisturbEachOther(t *testing.T) {
-	s := servertest.OwnMySQL(t, "skip-ssl")
-	b := backend(t, mysql.Backend{}, s.DSN()+"?tls=preferred")
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			c, err := b.Open(t.Context())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_ = b.Close(t.Context(), c)
-		})
+// With tls=preferred the driver notes in its config, which all connects share, that a server has no
+// TLS: that is a race, and then it asks for no TLS any more.
+func TestAServerWithoutTLSDoesNotTurnPreferredTLSOffForTheNext(t *testing.T) {
+	without, with := servertest.OwnMySQL(t, "skip-ssl"), servertest.OwnMySQL(t)
+	const network = "lidofailover"
+	var addr string
+	gomysql.RegisterDialContext(network, func(ctx context.Context, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	})
+	defer gomysql.DeregisterDialContext(network)
+	b := backend(t, mysql.Backend{}, strings.Replace(with.DSN(), "tcp(", network+"(", 1)+"?tls=preferred")
+	const look = "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME='SSL_VERSION'"
+	addr = without.Addr()
+	wantQuery(t, connect(t, b), look, "")
+	addr = with.Addr()
+	if got := query(t, connect(t, b), look); !strings.HasPrefix(got, "TLS") {
+		t.Errorf("TLS version is %q at a server that has TLS, want it used", got)
 	}
-	wg.Wait()
 }
 
 func TestNetworksAndTLSConfigsRegisteredWithTheDriverWork(t *testing.T) {
@@ -300,6 +301,14 @@ func TestPrimaryRefusesAServerThatIsReadOnly(t *testing.T) {
 	}
 	if err := mysql.Primary(t.Context(), strangeConn{}); err == nil || !strings.Contains(err.Error(), "go-sql-driver/mysql") {
 		t.Errorf("Primary of a foreign connection: %v, want an error that says whose it must be", err)
+	}
+}
+
+func TestPrimaryRefusesAnEngineThatIsReadOnly(t *testing.T) {
+	b := backend(t, mysql.Backend{Validate: mysql.Primary}, servertest.OwnMySQL(t, "innodb-read-only").DSN())
+	_, err := b.Open(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "innodb_read_only=1") {
+		t.Errorf("got %v, want a refusal that says why", err)
 	}
 }
 
