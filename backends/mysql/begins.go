@@ -3,8 +3,9 @@ package mysql
 import "strings"
 
 // Begins reports whether an SQL text may begin a transaction, lock tables, or change when
-// transactions begin. It allocates nothing, and takes about 2 ns for each byte. It looks for words, wherever they stand, strings and comments too,
-// because a comment may be code, /*!50003BEGIN*/, and a string may be executed:
+// transactions begin. It allocates nothing, and takes about 2 ns for each byte. It looks for words,
+// wherever they stand, strings and comments too, because a comment may be code, /*!50003BEGIN*/,
+// and a string may be executed:
 //
 //	BEGIN, START with TRANSACTION, XA               begin one
 //	COMMIT, ROLLBACK                                may begin the next one (AND CHAIN)

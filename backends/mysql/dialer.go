@@ -70,7 +70,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // Dial implements sqldriver.Dialer. It ends when ctx does.
-func (c *conns) Dial(ctx context.Context) (_ driver.Conn, socket net.Conn, err error) {
+func (c *conns) Dial(ctx context.Context) (driver.Conn, net.Conn, error) {
+	var socket net.Conn
 	sound := false
 	defer func() {
 		// The driver panics over what is no MySQL, and leaves the socket open then.

@@ -8,40 +8,42 @@
 //
 // The DSN is the driver's, with all its parameters; those that the driver does not know are session
 // variables, as ever. Names that were registered with the driver work (RegisterTLSConfig,
-// RegisterServerPubKey, RegisterDialContext), except that tcp and unix are always dialled by package net. A network
-// of one's own has a socket that only the driver knows: give such a DSN a readTimeout, since
-// a rollback cannot be stopped there when the server hangs.
+// RegisterServerPubKey, RegisterDialContext), except that tcp and unix are always dialled by
+// package net. A network of one's own has a socket that only the driver knows: give such a DSN a
+// readTimeout, since a rollback cannot be stopped there when the server hangs.
 //
 // # What it costs
 //
 //   - An open asks the server one thing more than the driver does: whether autocommit is on.
-//   - A checkout looks at the socket, at no cost, and finds what the server has closed: after a restart or a
-//     KILL nobody sees an error. It does not see a server that is frozen or a network that is cut: Options.Ping of the
-//     pool does, for a round trip.
-//   - A return costs nothing, unless there may be a transaction to end: one of BeginTx that was not ended, or
-//     one that an SQL text may have begun, which [Begins] tells by its words. Then the return takes three round trips: it rolls back, unlocks tables, and asks
-//     whether autocommit is still on; if it is not, the connection is discarded.
-//   - Where autocommit is off by the DSN (autocommit=0) or by the server (autocommit, init_connect), every
-//     text may begin a transaction, and every return costs these three.
+//   - A checkout looks at the socket, at no cost, and finds what the server has closed: after a
+//     restart or a KILL nobody sees an error. It does not see a server that is frozen or a network
+//     that is cut: Options.Ping of the pool does, for a round trip.
+//   - A return costs nothing, unless there may be a transaction to end: one of BeginTx that was not
+//     ended, or one that an SQL text may have begun, which [Begins] tells by its words. Then the
+//     return takes three round trips: it rolls back, unlocks tables, and asks whether autocommit is
+//     still on; if it is not, the connection is discarded.
+//   - Where autocommit is off by the DSN (autocommit=0) or by the server (autocommit,
+//     init_connect), every text may begin a transaction, and every return costs these three.
 //
 // completion_type must be NO_CHAIN, the default: otherwise each transaction begins the next one. A
 // connection where it is not is refused.
 //
 // # Reset
 //
-// The reset mode rollback ends transactions and unlocks tables. It leaves alone what else belongs to the session:
-// settings, user variables, temporary tables, prepared statements, locks of GET_LOCK, the
-// database chosen by USE, and BACKUP locks. An XA transaction makes the reset fail, and
-// the connection is discarded; one that is prepared stays on the server.
+// The reset mode rollback ends transactions and unlocks tables. It leaves alone what else belongs
+// to the session: settings, user variables, temporary tables, prepared statements, locks of
+// GET_LOCK, the database chosen by USE, and BACKUP locks. An XA transaction makes the reset fail,
+// and the connection is discarded; one that is prepared stays on the server.
 //
-// The mode full undoes all of these too, by COM_RESET_CONNECTION, if anything was done on the connection:
-// three round trips. It needs a DSN without TLS and compression, because the driver has no call for it. It also drops the
-// statements that were prepared on the connection: whoever keeps them must prepare them
-// anew, or gets error 1243.
+// The mode full undoes all of these too, by COM_RESET_CONNECTION, if anything was done on the
+// connection: three round trips. The driver has no call for it, so it needs the socket: tcp or
+// unix, without TLS and compression. It also drops the statements that were prepared on the
+// connection: whoever keeps them must prepare them anew, or gets error 1243.
 //
 // # A standby, a fail-over
 //
-// [Primary] as Backend.Validate refuses servers that are read-only. A connection whose server has become
-// read-only is retired when it first refuses a write; see [Classify]. The driver's own
-// rejectReadOnly=true goes further: such an error becomes driver.ErrBadConn, at which database/sql runs the statement again.
+// [Primary] as Backend.Validate refuses servers that are read-only. A connection whose server has
+// become read-only is retired when it first refuses a write; see [Classify]. The driver's own
+// rejectReadOnly=true goes further: such an error becomes driver.ErrBadConn, at which database/sql
+// runs the statement again.
 package mysql
