@@ -42,7 +42,7 @@ func (p *proxy) bind(ctx context.Context) error {
 		return lost(err)
 	}
 	p.entry, p.lease, p.conn, p.guard = e, l, c, guardOf(c)
-	p.sound, p.unseen, p.closing = false, false, false
+	p.sound, p.unseen, p.closing, p.forget = false, false, false, false
 	p.fault, p.cause = pool.Sound, nil
 	return nil
 }
@@ -62,6 +62,9 @@ func (p *proxy) unbind() {
 		clear(p.stmts)
 		p.stmts = p.stmts[:0]
 		p.mu.Unlock()
+	}
+	if p.forget {
+		p.guard.drop()
 	}
 	switch {
 	case p.entry.sharing == pool.Common:

@@ -111,7 +111,7 @@ func (g *guard) unpin() {
 // hold binds a pinned proxy, for one holder. Rows and transactions are holders too.
 func (p *proxy) hold(e *entry, l pool.Lease[*sqldriver.Conn], c *sqldriver.Conn, g *guard) {
 	p.entry, p.lease, p.conn, p.guard = e, l, c, g
-	p.sound, p.unseen = true, false
+	p.sound, p.unseen, p.forget = true, false, false
 	p.fault, p.cause = pool.Sound, nil
 	p.holders.Store(1)
 }

@@ -106,6 +106,7 @@ type guard struct {
 	gone   chan struct{} // closed when the connection is about to be
 	closed atomic.Bool   // then, too
 	due    atomic.Bool   // there may be statements to reap
+	keeps  atomic.Int32  // statements that are prepared
 
 	mu sync.Mutex
 	// A connection that is closed under its holders must have its rows and statements closed
@@ -146,6 +147,7 @@ func (g *guard) take(query string) *prepared {
 func (g *guard) add(query string, raw driver.Stmt) *prepared {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.keeps.Add(1)
 	return g.shelf.add(query, raw)
 }
 
@@ -167,18 +169,18 @@ func (g *guard) reap() {
 	over := g.shelf.over
 	g.shelf.over = nil
 	g.mu.Unlock()
+	g.keeps.Add(-int32(len(over)))
 	for _, raw := range over {
 		_ = raw.Close() // nobody is there to be told
 	}
 }
 
-// clear closes every statement that nobody uses. The caller may call the driver.
-func (g *guard) clear() {
+// drop has every statement closed that nobody uses, by the next reap.
+func (g *guard) drop() {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.shelf.clear()
 	g.due.Store(len(g.shelf.over) > 0)
-	g.mu.Unlock()
-	g.reap()
 }
 
 // closeAll closes all there is. The caller may call the driver, and nobody will after it.
@@ -233,7 +235,7 @@ func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
 func (g *guarded) Reset(ctx context.Context, c *sqldriver.Conn) error {
 	if g.full {
 		if d, ok := g.Backend.(statementDropper); !ok || d.FullDropsStatements() {
-			if err := c.Within(ctx, func() error { guardOf(c).clear(); return nil }); err != nil {
+			if err := c.Within(ctx, func() error { guardOf(c).drop(); guardOf(c).reap(); return nil }); err != nil {
 				return err
 			}
 		}

@@ -52,7 +52,7 @@ func (p *proxy) ping(ctx context.Context) error {
 
 func (p *proxy) execContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
 	err = p.do(ctx, func() (err error) {
-		r, err = p.conn.For(query).(driver.ExecerContext).ExecContext(ctx, query, args)
+		r, err = p.on(query).(driver.ExecerContext).ExecContext(ctx, query, args)
 		return err
 	})
 	return r, err
@@ -61,7 +61,7 @@ func (p *proxy) execContext(ctx context.Context, query string, args []driver.Nam
 func (p *proxy) exec(query string, args []driver.Value) (r driver.Result, err error) {
 	err = p.do(context.Background(), func() (err error) {
 		//lint:ignore SA1019 drivers that have only this must keep working
-		r, err = p.conn.For(query).(driver.Execer).Exec(query, args)
+		r, err = p.on(query).(driver.Execer).Exec(query, args)
 		return err
 	})
 	return r, err
@@ -69,7 +69,7 @@ func (p *proxy) exec(query string, args []driver.Value) (r driver.Result, err er
 
 func (p *proxy) queryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
 	err = p.do(ctx, func() (err error) {
-		r, err = p.seen(p.conn.For(query).(driver.QueryerContext).QueryContext(ctx, query, args))
+		r, err = p.seen(p.on(query).(driver.QueryerContext).QueryContext(ctx, query, args))
 		return err
 	})
 	return r, err
@@ -78,7 +78,7 @@ func (p *proxy) queryContext(ctx context.Context, query string, args []driver.Na
 func (p *proxy) query(query string, args []driver.Value) (r driver.Rows, err error) {
 	err = p.do(context.Background(), func() (err error) {
 		//lint:ignore SA1019 drivers that have only this must keep working
-		r, err = p.seen(p.conn.For(query).(driver.Queryer).Query(query, args))
+		r, err = p.seen(p.on(query).(driver.Queryer).Query(query, args))
 		return err
 	})
 	return r, err

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ type proxy struct {
 	fault   pool.Fault // the worst met
 	cause   error      // what that was
 	unseen  bool       // the holder does something that the proxy does not see the errors of
+	forget  bool       // what is prepared on the connection may be gone
 	sound   bool       // database/sql has looked at the connection and found nothing
 	closing bool
 }
@@ -66,6 +68,25 @@ func (p *proxy) raw() driver.Conn {
 		return nil
 	}
 	return p.conn.For("")
+}
+
+// on is the driver's connection, to execute a text.
+func (p *proxy) on(query string) driver.Conn {
+	if !p.forget && p.guard.keeps.Load() > 0 && forgets(query) {
+		p.forget = true
+	}
+	return p.conn.For(query)
+}
+
+// forgets reports whether a text may end prepared statements that it did not make: if it has
+// PostgreSQL's DISCARD or DEALLOCATE anywhere.
+func forgets(query string) bool {
+	for i := 0; i+7 <= len(query); i++ {
+		if query[i]|0x20 == 'd' && (strings.EqualFold(query[i:i+7], "DISCARD") || strings.EqualFold(query[i:i+7], "DEALLOC")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Raw returns the driver's connection. It does not keep others from a shared one, as

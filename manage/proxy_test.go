@@ -459,3 +459,31 @@ func TestTheDriverCanBeUsedWithoutDatabaseSQL(t *testing.T) {
 		t.Errorf("a failed open: %v, want an AcquireError", err)
 	}
 }
+
+func TestStatementsThatATextMayHaveEndedArePreparedAnew(t *testing.T) {
+	for text, want := range map[string]int{"ok": 1, "ok; discard all": 2, "ok DEALLOCATE ALL": 2} {
+		d := &fakeDriver{}
+		db, _ := openFake(t, d, "pool_size=1&pool_max_overflow=0")
+		s, err := db.Prepare("rows 1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			var n int
+			if err := s.QueryRow().Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var n int
+		if err := s.QueryRow().Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if want := 1 + 2*(want-1); d.prepared != want {
+			t.Errorf("after %q twice: prepared %d times, want %d", text, d.prepared, want)
+		}
+		_ = s.Close()
+	}
+}

@@ -79,7 +79,7 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 		return errDone
 	}
 	return p.do(ctx, func() error {
-		c := p.conn.For(s.query)
+		c := p.on(s.query)
 		if s.own == nil {
 			if s.own = p.guard.take(s.query); s.own == nil {
 				raw, err := prepareOn(ctx, c, s.query)

@@ -82,8 +82,14 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	return inner, nil
+	return managed{inner}, nil
 }
+
+// managed is an sqldriver.Backend of which the full reset spares prepared statements.
+type managed struct{ *sqldriver.Backend }
+
+// FullDropsStatements tells package manage that it may keep them.
+func (managed) FullDropsStatements() bool { return false }
 
 // Open returns the backend of the connections to dsn, with the settings of the zero Backend.
 func Open(dsn string) (pool.Backend[*sqldriver.Conn], error) { return Backend{}.Open(dsn, "") }
