@@ -84,6 +84,10 @@ cover: ## statement coverage; fails if pool, strategies or manage is under COVER
 bench: ## the benchmarks that stand beside the code; BENCH is a pattern
 	@$(SETUP) go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
+.PHONY: bench-sql
+bench-sql: ## what an *sql.DB of Lido's costs beside database/sql, on real servers: minutes
+	@LIDO_BENCH_SQL=1 LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -count=1 -run '^TestSQLTable$$' -timeout $(STRESSTIMEOUT) $(BENCHFLAGS) -v ./bench
+
 # OUT, a file, is relative to where make runs; so are those in VERSUSFLAGS. VITESS= leaves
 # smartconnpool out, which is 600 MB of modules and minutes of building the first time.
 VERSUSFLAGS ?=

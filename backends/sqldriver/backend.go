@@ -34,6 +34,8 @@ type Options struct {
 	// ResetSession says, if it has one; that is called as database/sql does, on the acquirer's
 	// goroutine, and must heed ctx, which ends after 5 s.
 	Check func(ctx context.Context, c driver.Conn, socket net.Conn) error
+	// CheckAfter spares Check connections that lay idle for less. Zero: all are checked.
+	CheckAfter time.Duration
 	// Full brings the whole session back to what it was after the open, in one round trip.
 	// It is called in the mode Full only, when something was done on the connection. Nil: the
 	// mode Full is refused.
@@ -183,6 +185,9 @@ const sessionTimeout = 5 * time.Second
 
 // Check is Options.Check: of an idle connection, before it is lent again.
 func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
+	if b.options.CheckAfter > 0 && time.Since(c.idleSince) < b.options.CheckAfter {
+		return nil
+	}
 	defer b.redact(&err)
 	if b.options.Check != nil {
 		return b.options.Check(ctx, c.raw, c.socket)
@@ -202,6 +207,7 @@ func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
 // Clean reports, without waiting, that Reset would find nothing to do: then the lease may be
 // ended by ReleaseClean.
 func (b *Backend) Clean(c *Conn) bool {
+	b.returned(c)
 	if !c.used { // not even the driver need be asked
 		return true
 	}
@@ -219,6 +225,13 @@ func (b *Backend) Clean(c *Conn) bool {
 	}
 	c.used = false
 	return true
+}
+
+// returned notes when the connection began to lie idle.
+func (b *Backend) returned(c *Conn) {
+	if b.options.CheckAfter > 0 {
+		c.idleSince = time.Now()
+	}
 }
 
 // Reset ends a transaction left open, as Options.Reset says; in the mode Full it brings back the whole
@@ -239,6 +252,7 @@ func (b *Backend) Reset(ctx context.Context, c *Conn) (err error) {
 	if err != nil {
 		return fmt.Errorf("sqldriver: reset: %w", err)
 	}
+	b.returned(c)
 	return nil
 }
 

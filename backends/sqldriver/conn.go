@@ -18,7 +18,8 @@ type Conn struct {
 	dirty  func(driver.Conn) bool // Options.Dirty
 	begins func(string) bool      // Options.Begins
 
-	kept any // see Keep
+	kept      any       // see Keep
+	idleSince time.Time // its last return, if Options.CheckAfter asks
 
 	tx    *tx   // the last one begun here and not yet ended
 	doubt error // of a rollback that failed: nobody knows whether a transaction is open

@@ -502,3 +502,29 @@ func TestBeginTxReturnsTheDriversErrorItself(t *testing.T) {
 		t.Errorf("got %v, want the driver's own error, which database/sql compares", err)
 	}
 }
+
+func TestCheckAfterSparesWhatWasUsedJustNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		_, raw := newFull()
+		b, c := open(t, raw, sqldriver.Options{
+			CheckAfter: time.Second,
+			Check:      func(context.Context, driver.Conn, net.Conn) error { n++; return nil },
+		})
+		for _, giveBack := range []func() bool{
+			func() bool { return b.Clean(c) },
+			func() bool { return b.Reset(t.Context(), c) == nil },
+		} {
+			n = 0
+			for i, idle := range []time.Duration{time.Second - 1, time.Second} {
+				if !giveBack() {
+					t.Fatal("not clean")
+				}
+				time.Sleep(idle)
+				if err := b.Check(t.Context(), c); err != nil || n != i {
+					t.Errorf("idle for %v: %d checks, %v, want %d", idle, n, err, i)
+				}
+			}
+		}
+	})
+}
