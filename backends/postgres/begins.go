@@ -2,14 +2,14 @@ package postgres
 
 import "strings"
 
-// Begins reports whether an SQL text may begin a transaction: whether one of its statements
-// begins with the word BEGIN or START. PostgreSQL knows no other way; a transaction that COMMIT AND CHAIN
+// Begins reports whether an SQL text may begin a transaction: whether one of its statements begins
+// with the word BEGIN or START. PostgreSQL knows no other way; a transaction that COMMIT AND CHAIN
 // begins needs one that was begun before.
 //
-// It takes every semicolon for the end of a statement, also one in a string or a
-// function body, so that it may say yes where nothing begins, and the return costs a round trip; it never says no
-// where something does. It allocates nothing, and takes time only for comments, and for words behind
-// semicolons: some 10 ns for most texts.
+// It takes every semicolon for the end of a statement, also one in a string or a function body, so
+// that it may say yes where nothing begins, and the return costs a round trip; it never says no
+// where something does. It allocates nothing, and takes time only for comments, and for words
+// behind semicolons: 20 to 70 ns for most texts.
 func Begins(query string) bool {
 	for {
 		statement := skipSpace(query)

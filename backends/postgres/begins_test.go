@@ -105,8 +105,8 @@ func FuzzBegins(f *testing.F) {
 		f.Add(tt.text, "")
 		f.Add("", tt.text)
 	}
-	// Whatever comes before, a semicolon ends it, if it is not a string or a comment that goes on: then the
-	// text is no statement that the server executes.
+	// Whatever comes before, a semicolon ends it, if it is not a string or a comment that goes on:
+	// then the text is no statement that the server executes.
 	f.Fuzz(func(t *testing.T, before, space string) {
 		if strings.Trim(space, " \t\n\r\f") != "" {
 			space = "/*" + strings.NewReplacer("/", "", "*", "").Replace(space) + "*/ --" + strings.NewReplacer("\n", "", "\r", "").Replace(space) + "\n"

@@ -45,9 +45,9 @@ func look(w *wire) error {
 	return unasked(b[:n])
 }
 
-// unasked says what is wrong with the messages that b begins with: nothing, if the server may send them at any time and they do
-// not end the session. All else is: an error to an idle session is a farewell; and
-// whatever comes over TLS, where there is no telling what it is, is taken for one.
+// unasked says what is wrong with the messages that b begins with: nothing, if the server may send
+// them at any time and they do not end the session. All else is: an error to an idle session is a
+// farewell; and whatever comes over TLS, where there is no telling what it is, is taken for one.
 func unasked(b []byte) error {
 	for len(b) > 0 {
 		kind := b[0]

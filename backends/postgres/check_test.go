@@ -173,7 +173,8 @@ func TestCheckHeedsTheDriver(t *testing.T) {
 	until(t, "the driver gives it up", func() bool { return look(t, b, c) != nil })
 }
 
-// A session process that is frozen alone: the server takes the request to cancel, and the query goes on.
+// A session process that is frozen alone: the server takes the request to cancel, and the query
+// goes on.
 func TestACancelThatTheServerTookDoesNotMakeAFrozenSessionWaitedFor(t *testing.T) {
 	s := servertest.OwnPostgres(t)
 	b := backend(t, postgres.Backend{Grace: brief}, s.DSN())

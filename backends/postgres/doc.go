@@ -10,10 +10,10 @@
 //
 // # DSN
 //
-// A DSN is a URL or key=value pairs, as lib/pq reads them. lib/pq takes what it does not say from the
-// environment (PGHOST, PGPASSWORD…) and a service file, at the moment of Open; from then
-// on that is fixed, and [Backend.Canonical] says all of it. Read anew for each connection are the files
-// that it names: passfile or ~/.pgpass, sslcert, sslkey, sslrootcert. A password that is
+// A DSN is a URL or key=value pairs, as lib/pq reads them. lib/pq takes what it does not say from
+// the environment (PGHOST, PGPASSWORD…) and a service file, at the moment of Open; from then on
+// that is fixed, and [Backend.Canonical] says all of it. Read anew for each connection are the
+// files that it names: passfile or ~/.pgpass, sslcert, sslkey, sslrootcert. A password that is
 // rotated belongs into the passfile.
 //
 // Beyond lib/pq, what a URL most likely says by mistake is an error: a password with an /, ? or #
@@ -22,11 +22,12 @@
 //
 // # What ends on time
 //
-// lib/pq heeds a ctx by asking the server to cancel, and then waits for the server's answer. So with a server that
-// is frozen, or behind a network that swallows packets, it would wait until TCP gives up, often 15
-// minutes. Here:
+// lib/pq heeds a ctx by asking the server to cancel, and then waits for the server's answer. So
+// with a server that is frozen, or behind a network that swallows packets, it would wait until TCP
+// gives up, often 15 minutes. Here:
 //
-//   - Opening, Ping, Reset and Close end when their ctx does, since their deadline is that of the socket too.
+//   - Opening, Ping, Reset and Close end when their ctx does, since their deadline is that of the
+//     socket too.
 //   - A query of yours whose ctx has ended has [Backend.Grace] more to hear the
 //     server's answer. Then its socket is given up: it fails with a *net.OpError that says so, which
 //     satisfies errors.Is for os.ErrDeadlineExceeded, and the connection is dead.
@@ -37,13 +38,14 @@
 //
 // Nothing at Acquire: a look at the socket tells whether the server has closed the connection,
 // about 1 µs, except on Windows, where nothing is found. Nothing at Release either, unless a
-// transaction may be open: one by Conn.BeginTx, or by a text that [Begins] recognizes, or whatever was done behind
-// Conn.Raw. The reset mode full costs one round trip after each use.
+// transaction may be open: one by Conn.BeginTx, or by a text that [Begins] recognizes, or whatever
+// was done behind Conn.Raw. The reset mode full costs one round trip after each use.
 //
 // # Reset
 //
-// The modes rollback and commit end the transaction, and leave alone what else belongs to
-// the session: settings by SET, temporary tables, advisory locks, LISTEN. The mode full brings all of
-// these back to what they were after the open, and keeps the prepared statements of the driver. Rows that
-// were not closed, or a COPY not finished, make a reset that has something to do fail: then the connection is closed.
+// The modes rollback and commit end the transaction, and leave alone what else belongs to the
+// session: settings by SET, temporary tables, advisory locks, LISTEN. The mode full brings all of
+// these back to what they were after the open, and keeps the prepared statements of the driver.
+// Rows that were not closed, or a COPY not finished, make a reset that has something to do fail:
+// then the connection is closed.
 package postgres

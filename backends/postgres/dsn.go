@@ -77,8 +77,8 @@ func isURL(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
-// isName reports whether a run-time parameter can have that name: PostgreSQL's own, or with a prefix and
-// a dot, an extension's.
+// isName reports whether a run-time parameter can have that name: PostgreSQL's own, or with a
+// prefix and a dot, an extension's.
 func isName(s string) bool {
 	for i, r := range s {
 		switch {
@@ -147,9 +147,9 @@ func standards() map[string]string {
 	}
 }
 
-// params returns the parameters that say all of a parsed DSN, in a fixed order: those of
-// lib/pq as its Config has them, then the server's by name. What goes without saying is left out, unless the environment
-// would say something else in its place.
+// params returns the parameters that say all of a parsed DSN, in a fixed order: those of lib/pq as
+// its Config has them, then the server's by name. What goes without saying is left out, unless the
+// environment would say something else in its place.
 func params(c pq.Config) []param {
 	var all []param
 	standard := standards()
@@ -235,8 +235,8 @@ func format(c pq.Config, show func(param) (name, value string)) string {
 // exact shows everything.
 func exact(p param) (name, value string) { return p.name, p.value }
 
-// explain says what is wrong with a DSN in place of lib/pq, in whose texts may be a part of any value: of
-// "port= password=secret" the port is "password=secret".
+// explain says what is wrong with a DSN in place of lib/pq, in whose texts may be a part of any
+// value: of "port= password=secret" the port is "password=secret".
 func explain(err error) error {
 	text := err.Error()
 	fields := reflect.TypeFor[pq.Config]()

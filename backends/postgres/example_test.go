@@ -54,8 +54,9 @@ func ExampleBackend() {
 	fmt.Println(stock)
 }
 
-// After a fail-over the name db.example.com leads to the new primary. No connection is opened to the old one, which is a
-// standby now; those that are open are given up at the first write that it refuses.
+// After a fail-over the name db.example.com leads to the new primary. No connection is opened to
+// the old one, which is a standby now; those that are open are given up at the first write that it
+// refuses.
 func ExamplePrimary() {
 	m := manage.New(manage.Options{})
 	defer m.Close()

@@ -15,10 +15,10 @@ import (
 // pool.Dead:
 //
 //   - what ends the session: severity FATAL and PANIC, which lib/pq turns into driver.ErrBadConn
-//     where it sees them in a query; class 08; 57P01, 57P04, 57P05, 25P03. An operator's pg_terminate_backend
-//     gives 57P01 as the shutdown of the server does. It counts for the one connection: after a shutdown each of the
-//     others is found dead by the look at its socket, which costs nothing, while one session that is ended
-//     would cost the whole pool.
+//     where it sees them in a query; class 08; 57P01, 57P04, 57P05, 25P03. An operator's
+//     pg_terminate_backend gives 57P01 as the shutdown of the server does. It counts for the one
+//     connection: after a shutdown each of the others is found dead by the look at its socket,
+//     which costs nothing, while one session that is ended would cost the whole pool.
 //   - 25006, a write that a read-only server refuses: after a fail-over the connection to
 //     the demoted primary is given up at the first of them. A transaction that was begun
 //     read-only and writes gets the same error, and costs its connection too.

@@ -7,9 +7,9 @@ import (
 	"net"
 )
 
-// fullReset is DISCARD ALL in one round trip, behind a ROLLBACK, which DISCARD ALL does not suffer in the
-// same message; without its DEALLOCATE ALL, which would take the prepared
-// statements away from under the driver.
+// fullReset is DISCARD ALL in one round trip, behind a ROLLBACK, which DISCARD ALL does not suffer
+// in the same message; without its DEALLOCATE ALL, which would take the prepared statements away
+// from under the driver.
 const fullReset = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; " +
 	"SELECT pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES"
 

@@ -7,11 +7,11 @@ import (
 	"fmt"
 )
 
-// Primary refuses a connection to a server that does not take writes, because it is a standby, or is set to read only.
-// It is meant for Backend.Validate: then a pool for the primary, which finds its server by a
-// name or an address that moves in a fail-over, opens no connection to what is a standby by now, and
-// with Options.Ping keeps none. It costs a round trip for each open and each ping, and
-// ends when ctx does if the driver, or the socket, does.
+// Primary refuses a connection to a server that does not take writes, because it is a standby, or
+// is set to read only. It is meant for Backend.Validate: then a pool for the primary, which finds
+// its server by a name or an address that moves in a fail-over, opens no connection to what is a
+// standby by now, and with Options.Ping keeps none. It costs a round trip for each open and each
+// ping, and ends when ctx does if the driver, or the socket, does.
 //
 // It is no use in a pool whose DSN says default_transaction_read_only=on.
 func Primary(ctx context.Context, c driver.Conn) error {

@@ -23,8 +23,8 @@ func redact(dsn string) string {
 	return mask
 }
 
-// shown returns a parameter as anybody may see it. A value is masked not only where a secret belongs: where a
-// quote is missing, the password ends up in another parameter.
+// shown returns a parameter as anybody may see it. A value is masked not only where a secret
+// belongs: where a quote is missing, the password ends up in another parameter.
 func shown(p param) (name, value string) {
 	switch {
 	case p.value == "":

@@ -17,8 +17,9 @@ var past = time.Unix(1, 0)
 // wire is the network connection under a connection of the driver, below TLS. It has a limit
 // of ours beside the deadlines that it is given: whichever is sooner counts.
 //
-// A deadline by SetReadDeadline or SetWriteDeadline counts beside that of SetDeadline, too, and does not take its
-// place: a tls.Conn that is closed gives itself 5 s to say so, also when the time to close it is over.
+// A deadline by SetReadDeadline or SetWriteDeadline counts beside that of SetDeadline, too, and
+// does not take its place: a tls.Conn that is closed gives itself 5 s to say so, also when the time
+// to close it is over.
 type wire struct {
 	net.Conn
 	raw syscall.RawConn // nil: there is no looking into it
