@@ -14,7 +14,8 @@ import (
 	"github.com/lidopool/lido/strategies"
 )
 
-// A test of what a program does when the network goes dark in the middle of its work, and comes back.
+// A test of what a program does when the network goes dark in the middle of its work, and comes
+// back.
 func ExampleProxy() {
 	_ = func(t *testing.T, server string) { // TestWeSurviveABlackHole
 		proxy := backendtest.NewProxy(t, server)

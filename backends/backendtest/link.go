@@ -75,8 +75,8 @@ type chunk struct {
 
 // forward hands on what comes from src until its end, and then the end.
 func (l *link) forward(dst, src net.Conn, toClient bool) {
-	// Read ahead, so that what waits for its time does not keep the next from being noticed. The number
-	// is arbitrary: it bounds what is under way.
+	// Read ahead, so that what waits for its time does not keep the next from being noticed. The
+	// number is arbitrary: it bounds what is under way.
 	chunks := make(chan chunk, 64)
 	l.p.work.Go(func() {
 		defer close(chunks)
@@ -113,8 +113,8 @@ func (l *link) forward(dst, src net.Conn, toClient bool) {
 	}
 }
 
-// pass waits until the faults let something through that came at that time. It returns false if they never will,
-// because the link has ended or is an orphan.
+// pass waits until the faults let something through that came at that time. It returns false if
+// they never will, because the link has ended or is an orphan.
 func (l *link) pass(at time.Time, toClient bool) bool {
 	p := l.p
 	for {
@@ -177,8 +177,9 @@ func (l *link) allowLocked(n int) int64 {
 	return allowed
 }
 
-// cutLocked closes both sides. The client's is only half closed: to close it while something that the client sent is
-// unread would reset it, and a reset takes from the client what it has not read yet.
+// cutLocked closes both sides. The client's is only half closed: to close it while something that
+// the client sent is unread would reset it, and a reset takes from the client what it has not read
+// yet.
 func (l *link) cutLocked() {
 	if l.server != nil && !l.orphan {
 		l.orphan, l.cut = true, true

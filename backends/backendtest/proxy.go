@@ -12,9 +12,9 @@ import (
 	"github.com/lidopool/lido/internal/loopback"
 )
 
-// A Proxy forwards TCP connections to a server, and fails in the way that a test asks for. Faults stay
-// until Heal, and add up: Latency and CutAfter can be had together. All methods may be
-// called at any time from any goroutine, and none waits for the network.
+// A Proxy forwards TCP connections to a server, and fails in the way that a test asks for. Faults
+// stay until Heal, and add up: Latency and CutAfter can be had together. All methods may be called
+// at any time from any goroutine, and none waits for the network.
 //
 // The end of a connection passes through as it came: a close as a close, a reset as a reset.
 type Proxy struct {
@@ -38,9 +38,9 @@ type Proxy struct {
 	changed  chan struct{} // closed, and made anew, when a fault comes or goes
 }
 
-// NewProxy starts a proxy in front of a server at "host:port" or "unix:/path". It fails the
-// test if it cannot listen; whether the server is there shows when a client connects, which is reset if not. The proxy
-// ends with the test, and all its connections with it.
+// NewProxy starts a proxy in front of a server at "host:port" or "unix:/path". It fails the test if
+// it cannot listen; whether the server is there shows when a client connects, which is reset if
+// not. The proxy ends with the test, and all its connections with it.
 func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	p := &Proxy{t: t, network: "tcp", upstream: upstream, links: map[*link]struct{}{}, cut: -1, changed: make(chan struct{})}
@@ -75,26 +75,26 @@ func (p *Proxy) Bytes() (toServer, toClient int64) {
 	return p.toServer, p.toClient
 }
 
-// Latency delays what the server sends by d, so each round trip takes that much longer. It does not make
-// the line narrower: what is sent together arrives together.
+// Latency delays what the server sends by d, so each round trip takes that much longer. It does not
+// make the line narrower: what is sent together arrives together.
 func (p *Proxy) Latency(d time.Duration) {
 	p.change(func() { p.latency = d })
 }
 
-// BlackHole lets nothing through, in either direction. Clients can connect, and what they send is taken until the
-// buffers are full. Nothing is lost: what was under way arrives after Heal, and so does
-// the news that the other side has closed.
+// BlackHole lets nothing through, in either direction. Clients can connect, and what they send is
+// taken until the buffers are full. Nothing is lost: what was under way arrives after Heal, and so
+// does the news that the other side has closed.
 func (p *Proxy) BlackHole() {
 	p.change(func() { p.black = true })
 }
 
-// HalfOpen loses the server without telling the clients, as when its host is cut from the power. Its
-// side of all connections is closed. Those of the clients stay open, and so do new ones: what they send is
-// swallowed, and no answer comes. With Heal they are reset, as a host does that has come back and
-// does not know them.
+// HalfOpen loses the server without telling the clients, as when its host is cut from the power.
+// Its side of all connections is closed. Those of the clients stay open, and so do new ones: what
+// they send is swallowed, and no answer comes. With Heal they are reset, as a host does that has
+// come back and does not know them.
 //
-// The kernel here still acknowledges what the client sends. So TCP's own timeouts and keep-alive do not
-// find out, as they would in the end; only a deadline of the client's does.
+// The kernel here still acknowledges what the client sends. So TCP's own timeouts and keep-alive do
+// not find out, as they would in the end; only a deadline of the client's does.
 func (p *Proxy) HalfOpen() {
 	p.change(func() {
 		p.halfOpen = true
@@ -104,9 +104,9 @@ func (p *Proxy) HalfOpen() {
 	})
 }
 
-// CutAfter closes each connection when n more bytes from the server have come through, and each new one
-// when n have: say, in the middle of a result. The client gets these bytes, and then the end. With 0 it
-// is at once.
+// CutAfter closes each connection when n more bytes from the server have come through, and each new
+// one when n have: say, in the middle of a result. The client gets these bytes, and then the end.
+// With 0 it is at once.
 func (p *Proxy) CutAfter(n int64) {
 	p.change(func() {
 		p.cut = max(n, 0)

@@ -17,8 +17,8 @@ import (
 	"github.com/lidopool/lido/backends/backendtest"
 )
 
-// Sockets are real, so is their time. What must come is waited for, with patience as the deadline; that
-// nothing comes can only be seen by waiting a moment.
+// Sockets are real, so is their time. What must come is waited for, with patience as the deadline;
+// that nothing comes can only be seen by waiting a moment.
 const (
 	patience = 30 * time.Second
 	moment   = 50 * time.Millisecond // hundreds of times what an answer takes

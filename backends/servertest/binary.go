@@ -28,8 +28,8 @@ func (b binary) sibling(name string) binary {
 //go:embed places.txt
 var places string
 
-// find looks for a binary in PATH, then at its places, then at its places below the private prefix of
-// internal/setup/servers.sh. Of several versions it takes the newest.
+// find looks for a binary in PATH, then at its places, then at its places below the private prefix
+// of internal/setup/servers.sh. Of several versions it takes the newest.
 func find(name string) (binary, error) {
 	if file, err := exec.LookPath(name); err == nil {
 		// Where it really is: beside it stand the files that belong to it.

@@ -23,8 +23,8 @@ type program interface {
 	prepare(r *root, dir string) error
 	// args returns the binary and its arguments, which keep it in the foreground.
 	args(i *instance) (binary, []string, error)
-	// ready reports whether the running server takes connections. It takes none of those that the server
-	// may have: a test counts them.
+	// ready reports whether the running server takes connections. It takes none of those that the
+	// server may have: a test counts them.
 	ready(i *instance) bool
 	// Signals that stop the server without waiting for anybody: fast, but as by an
 	// operator; and as fast as it can without leaving anything in the kernel.
@@ -32,7 +32,8 @@ type program interface {
 	dsn(addr string) string
 }
 
-// How long a server may take to start, or to stop, before that is an error: a hundred times what they do take.
+// How long a server may take to start, or to stop, before that is an error: a hundred times what
+// they do take.
 const patience = 30 * time.Second
 
 // An instance is one server: a directory, an address, and at times a process.
@@ -87,7 +88,7 @@ func freePort() (int, error) {
 func (i *instance) path(name string) string { return filepath.Join(i.dir, name) }
 
 func (i *instance) start() error {
-	if i.cmd != nil {
+	if i.running() {
 		return errors.New("it is running")
 	}
 	b, args, err := i.program.args(i)
@@ -115,7 +116,7 @@ func (i *instance) start() error {
 	for deadline := time.Now().Add(patience); !i.program.ready(i); {
 		select {
 		case <-ended:
-			i.cmd = nil
+			i.forget()
 			text, _ := os.ReadFile(log.Name())
 			return fmt.Errorf("%s ended: %v:\n%s", b.file, cmd.ProcessState, tail(string(text)))
 		case <-time.After(3 * time.Millisecond):
@@ -131,7 +132,7 @@ func (i *instance) start() error {
 var errNotRunning = errors.New("it is not running")
 
 func (i *instance) stop() error {
-	if i.cmd == nil {
+	if !i.running() {
 		return errNotRunning
 	}
 	signal, _ := i.program.signals()
@@ -148,13 +149,34 @@ func (i *instance) wait() error {
 	case <-time.After(patience):
 		return fmt.Errorf("process %d has not ended after %v", i.cmd.Process.Pid, patience)
 	}
+	i.forget()
+	return nil
+}
+
+// running reports whether there is a process: it may have ended by itself.
+func (i *instance) running() bool {
+	if i.cmd == nil {
+		return false
+	}
+	select {
+	case <-i.ended:
+		i.forget()
+		return false
+	default:
+		return true
+	}
+}
+
+// forget notes that the process is gone, also for the reaper: the kernel may give its number to
+// another.
+func (i *instance) forget() {
 	i.cmd = nil
+	os.Remove(i.path("pid"))
 	os.Remove(i.path("frozen"))
-	return os.Remove(i.path("pid"))
 }
 
 func (i *instance) kill() error {
-	if i.cmd == nil {
+	if !i.running() {
 		return errNotRunning
 	}
 	// Frozen first, or it could have a child that was not there when its children were counted.
@@ -172,7 +194,7 @@ func (i *instance) kill() error {
 }
 
 func (i *instance) freeze() error {
-	if i.cmd == nil {
+	if !i.running() {
 		return errNotRunning
 	}
 	_, err := i.freezeAll()
@@ -205,7 +227,7 @@ func (i *instance) freezeAll() ([]int, error) {
 }
 
 func (i *instance) thaw() error {
-	if i.cmd == nil {
+	if !i.running() {
 		return errNotRunning
 	}
 	text, err := os.ReadFile(i.path("frozen"))

@@ -18,7 +18,8 @@ type mariadb struct{}
 
 func (mariadb) name() string { return "mariadb" }
 
-// mariadbShare returns the directory with the SQL that makes the system's tables, which is beside the binary's.
+// mariadbShare returns the directory with the SQL that makes the system's tables, which is beside
+// the binary's.
 func mariadbShare(b binary) (string, error) {
 	for _, share := range []string{"mysql", "mariadb"} {
 		dir := filepath.Join(filepath.Dir(b.file), "../share", share)
@@ -80,8 +81,9 @@ func mariadbOptions(dir, share string) []string {
 	return []string{"--no-defaults", "--datadir=" + filepath.Join(dir, "data"), "--tmpdir=" + dir,
 		"--lc-messages-dir=" + share, "--character-sets-dir=" + filepath.Join(share, "charsets"),
 		"--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", "--innodb-use-native-aio=0",
-		// The log is written at each commit, but not synced: a crash of the machine may cost everything, that of
-		// the server costs nothing. It is also why the doublewrite buffer stays: a process can be killed in the middle of a page.
+		// The log is written at each commit, but not synced: a crash of the machine may cost
+		// everything, that of the server costs nothing. It is also why the doublewrite buffer
+		// stays: a process can be killed in the middle of a page.
 		"--innodb-flush-log-at-trx-commit=2",
 		"--performance-schema=OFF", "--skip-log-bin"}
 }
@@ -114,8 +116,8 @@ func (mariadb) args(i *instance) (binary, []string, error) {
 	return b, args, err
 }
 
-// The server listens before it writes its pid, and answers from then on: with its greeting, or an error
-// when it is full.
+// The server listens before it writes its pid, and answers from then on: with its greeting, or an
+// error when it is full.
 func (mariadb) ready(i *instance) bool {
 	text, err := os.ReadFile(i.path("started"))
 	if err != nil || strings.TrimSpace(string(text)) != strconv.Itoa(i.cmd.Process.Pid) {

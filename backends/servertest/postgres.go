@@ -14,7 +14,8 @@ type postgres struct{}
 
 func (postgres) name() string { return "postgres" }
 
-// postgresTemplate is made once for the binary: initdb takes most of a second, a copy a tenth of that.
+// postgresTemplate is made once for the binary: initdb takes most of a second, a copy a tenth of
+// that.
 var postgresTemplate = sync.OnceValues(func() (string, error) {
 	b, err := find("postgres")
 	if err != nil {
@@ -54,8 +55,9 @@ func (postgres) args(i *instance) (binary, []string, error) {
 		"listen_addresses=127.0.0.1",
 		"ssl=on", "ssl_cert_file=" + i.path("cert.pem"), "ssl_key_file=" + i.path("key.pem"),
 		"shared_buffers=32MB", "max_connections=100",
-		// A crash of the machine may cost everything. That of the server costs nothing that was committed, so
-		// full_page_writes and synchronous_commit stay on: a process can be killed in the middle of a page.
+		// A crash of the machine may cost everything. That of the server costs nothing that was
+		// committed, so full_page_writes and synchronous_commit stay on: a process can be killed in
+		// the middle of a page.
 		"fsync=off",
 		// In files, which are removed with all others, not in segments of the kernel's.
 		"dynamic_shared_memory_type=mmap",

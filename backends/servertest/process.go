@@ -76,8 +76,8 @@ func childrenOf(pid int) ([]int, error) {
 	return children, err
 }
 
-// until waits until each process is in a state that will do; 0 is no process. Signals take effect some
-// time after they are sent, and nothing tells when.
+// until waits until each process is in a state that will do; 0 is no process. Signals take effect
+// some time after they are sent, and nothing tells when.
 func until(pids []int, wanted string, will func(state byte) bool) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		all, err := processes()

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// detach gives a command a session of its own, so that what the terminal or a shell sends to the tests does not
-// reach it. The reaper ends it.
+// detach gives a command a session of its own, so that what the terminal or a shell sends to the
+// tests does not reach it. The reaper ends it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // become lets a detached command run as another user.

@@ -60,9 +60,9 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 	return r, nil
 })
 
-// mkroot makes the directory where TMPDIR says; if that is not set, in memory, if there is room, or in /tmp. But
-// in /tmp also if the user of the servers cannot get to TMPDIR, or the paths of sockets, which end at
-// 107 bytes, would be too long.
+// mkroot makes the directory where TMPDIR says; if that is not set, in memory, if there is room, or
+// in /tmp. But in /tmp also if the user of the servers cannot get to TMPDIR, or the paths of
+// sockets, which end at 107 bytes, would be too long.
 func (r *root) mkroot() (string, error) {
 	const name = "lido-servers-"
 	if dir, ok := inMemory(); ok && os.Getenv("TMPDIR") == "" {
@@ -111,8 +111,9 @@ func (r *root) write(name, text string) error {
 	return r.own(name)
 }
 
-// command makes a command that works in dir, as the user of the servers, in a clean environment. Before it does
-// anything else it notes in dir how to end it, for the reaper; if dir has gone meanwhile it does nothing.
+// command makes a command that works in dir, as the user of the servers, in a clean environment.
+// Before it does anything else it notes in dir how to end it, for the reaper; if dir has gone
+// meanwhile it does nothing.
 func (r *root) command(dir string, b binary, signal string, args ...string) *exec.Cmd {
 	// By its whole path: the reaper renames the root, and a directory that one is in goes along.
 	const note = `echo "$$ $1" >"$0/pid" && shift && exec "$@"`

@@ -54,16 +54,16 @@ func OwnMySQL(t testing.TB, settings ...string) *Server {
 }
 
 // PgBouncer starts a PgBouncer in front of pg for one test. A setting is one of pgbouncer.ini:
-// "pool_mode=transaction", "default_pool_size=5". Without one it is in session mode, and asks again after
-// server_login_retry, which is 1 s here, when pg was away. DSN and Database are
-// like those of pg, through the pooler. It ends with the test.
+// "pool_mode=transaction", "default_pool_size=5". Without one it is in session mode, and asks again
+// after server_login_retry, which is 1 s here, when pg was away. DSN and Database are like those of
+// pg, through the pooler. It ends with the test.
 func PgBouncer(t testing.TB, pg *Server, settings ...string) *Server {
 	t.Helper()
 	return own(t, newPgBouncer(pg.dsn), settings)
 }
 
-// DSN returns what to open: postgres://user:password@host:port/database?sslmode=disable for lib/pq and pgx,
-// user:password@tcp(host:port)/database for go-sql-driver/mysql.
+// DSN returns what to open: postgres://user:password@host:port/database?sslmode=disable for lib/pq
+// and pgx, user:password@tcp(host:port)/database for go-sql-driver/mysql.
 func (s *Server) DSN() string { return s.dsn }
 
 // Addr returns host:port.
@@ -112,8 +112,9 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
-// Data returns the directory of the data of a server that this package started. A file standby.signal in that of a
-// PostgreSQL, made between Stop and Start, makes it a standby, which refuses to write.
+// Data returns the directory of the data of a server that this package started. A file
+// standby.signal in that of a PostgreSQL, made between Stop and Start, makes it a standby, which
+// refuses to write.
 func (s *Server) Data() string {
 	if s.run == nil {
 		return ""
@@ -145,8 +146,9 @@ func (s *Server) Start() {
 	s.must("start", s.run.start())
 }
 
-// Freeze stops the server and all its session processes in their tracks, as SIGSTOP does. The kernel still
-// accepts connections, and takes what is sent until its buffers are full; nobody answers.
+// Freeze stops the server and all its session processes in their tracks, as SIGSTOP does. The
+// kernel still accepts connections, and takes what is sent until its buffers are full; nobody
+// answers.
 func (s *Server) Freeze() {
 	s.mine().Helper()
 	s.must("freeze", s.run.freeze())

@@ -202,6 +202,19 @@ func TestAFrozenServerCanBeKilled(t *testing.T) {
 	}
 }
 
+func TestAServerThatEndedByItselfCanBeStarted(t *testing.T) {
+	owner := &standIn{TB: t}
+	s := servertest.OwnMySQL(owner)
+	execute(t, open(t, "mysql", s.DSN()), "SHUTDOWN")
+	// As long as there still is a process, Start fails the test that owns the server.
+	for deadline := time.Now().Add(patience); owner.run(s.Start) != "passed"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it cannot be started: %s", owner.text)
+		}
+	}
+	ask(t, open(t, "mysql", s.DSN()), "SELECT 1")
+}
+
 func TestPgBouncerStandsBeforeItsServer(t *testing.T) {
 	pg := servertest.OwnPostgres(t)
 	b := servertest.PgBouncer(t, pg, "pool_mode=transaction", "default_pool_size=2")
@@ -297,15 +310,16 @@ func (s *standIn) Fatal(args ...any)            { s.exit("failed", fmt.Sprint(ar
 func (s *standIn) Fatalf(f string, args ...any) { s.exit("failed", fmt.Sprintf(f, args...)) }
 func (s *standIn) exit(end, text string)        { s.end, s.text = end, text; runtime.Goexit() }
 
-func endOf(run func(t testing.TB)) *standIn {
-	s := &standIn{end: "passed"}
+// run runs what may end the test, and returns how it ended.
+func (s *standIn) run(f func()) string {
+	s.end = "passed"
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		run(s)
+		f()
 	}()
 	<-ended
-	return s
+	return s.end
 }
 
 func TestAServerOfTheEnvironmentThatIsNotThereFailsTheTestAndShowsNoPassword(t *testing.T) {
@@ -314,7 +328,8 @@ func TestAServerOfTheEnvironmentThatIsNotThereFailsTheTestAndShowsNoPassword(t *
 		"postgres://u:s3cret@127.0.0.1:1/x?sslmode=disable",
 	} {
 		t.Setenv("LIDO_TEST_POSTGRES_DSN", dsn)
-		got := endOf(func(t testing.TB) { servertest.Postgres(t) })
+		got := &standIn{}
+		got.run(func() { servertest.Postgres(got) })
 		if got.end != "failed" || !strings.Contains(got.text, "LIDO_TEST_POSTGRES_DSN") || strings.Contains(got.text, "s3cret") {
 			t.Errorf("with %q the test %s: %s\nwant it to fail, to name the variable, and not to show the password", dsn, got.end, got.text)
 		}
@@ -324,7 +339,8 @@ func TestAServerOfTheEnvironmentThatIsNotThereFailsTheTestAndShowsNoPassword(t *
 func TestWithoutBinariesATestIsSkippedUnlessStrict(t *testing.T) {
 	for strict, want := range map[string]string{"": "skipped", "1": "failed"} {
 		t.Setenv("LIDO_STRICT", strict)
-		got := endOf(servertest.Missing)
+		got := &standIn{}
+		got.run(func() { servertest.Missing(got) })
 		if got.end != want || !strings.Contains(got.text, "no postgres on this machine: `make setup`") {
 			t.Errorf("with LIDO_STRICT=%q the test %s: %s\nwant %s, and the command that helps", strict, got.end, got.text, want)
 		}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Logs what it was asked for, and what keeps the packages quiet meanwhile; installs into the machine what
-// the packages have, or downloads them as empty files.
+// Logs what it was asked for, and what keeps the packages quiet meanwhile; installs into the
+// machine what the packages have, or downloads them as empty files.
 const aptGetServers = `echo "$*" >>"$LOG"
 [ ! -e "$LIDO_ROOT/usr/sbin/policy-rc.d" ] || echo "policy: $(cat "$LIDO_ROOT/usr/sbin/policy-rc.d")" >>"$LOG"
 [ ! -e "$LIDO_ROOT/etc/postgresql-common/createcluster.d/lido.conf" ] || echo "cluster: $(cat "$LIDO_ROOT"/etc/postgresql-common/createcluster.d/lido.conf)" >>"$LOG"
