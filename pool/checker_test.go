@@ -40,7 +40,7 @@ func TestCheckIsMadeOfWhatWasOpenBeforeTheAcquire(t *testing.T) {
 			p := openChecked(t, c, one, pool.Options{})
 			for range 3 {
 				release(t, acquire(t, p))
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 			}
 			if want := map[pool.Check]int{pool.QuickCheck: 2, pool.SlowCheck: 2}[kind]; n != want {
 				t.Errorf("check %d: called %d times in three acquires of which the first opened, want %d", kind, n, want)
@@ -57,7 +57,7 @@ func TestCheckThatFailsReplacesTheResource(t *testing.T) {
 				c := checked{pooltest.NewFake(), kind, func(context.Context, res) error { return failing }}
 				p := openChecked(t, c, one, pool.Options{})
 				release(t, acquire(t, p))
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				failing = cause
 				l := acquire(t, p)
 				if got := l.Value().ID; got != 2 {
@@ -83,7 +83,7 @@ func TestSlowCheckThatHangsKeepsItsSeatAndNoOther(t *testing.T) {
 		}}
 		p := openChecked(t, c, strategies.Queue{Size: 2}, pool.Options{PingTimeout: time.Second})
 		release(t, acquire(t, p))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		begun := time.Now()
 		l := acquire(t, p)
 		if took := time.Since(begun); took != time.Second || l.Value().ID != 2 {
@@ -100,7 +100,7 @@ func TestCheckThatPanicsIsAFailure(t *testing.T) {
 		c := checked{pooltest.NewFake(), pool.QuickCheck, func(context.Context, res) error { panic("check") }}
 		p := openChecked(t, c, one, pool.Options{})
 		release(t, acquire(t, p))
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if l := acquire(t, p); l.Value().ID != 2 {
 			t.Errorf("resource %d, want a new one", l.Value().ID)
 		} else {
