@@ -53,6 +53,13 @@ func (p *proxy) unbind() {
 	if p.conn == nil {
 		return
 	}
+	returned, clean := false, false
+	defer func() {
+		if !returned { // a panic of the driver goes on through here; the lease must not go with it
+			p.condemn(errUnfinished)
+		}
+		p.giveBack(clean)
+	}()
 	if len(p.stmts) > 0 {
 		p.mu.Lock()
 		for _, s := range p.stmts {
@@ -66,14 +73,20 @@ func (p *proxy) unbind() {
 	if p.forget {
 		p.guard.drop()
 	}
-	switch {
-	case p.entry.sharing == pool.Common:
+	if p.entry.sharing == pool.Common {
 		p.tidy()
-	case p.guard.due.Load():
-		_ = p.end(func() error { p.guard.reap(); return nil })
+	} else {
+		p.reap()
 	}
+	if b := p.entry.backend; p.entry.sharing == pool.Exclusive && p.fault == pool.Sound && b.clean != nil {
+		clean = b.clean(p.conn)
+	}
+	returned = true
+}
+
+// giveBack ends the lease.
+func (p *proxy) giveBack(clean bool) {
 	p.giveTurn()
-	c := p.conn
 	p.conn = nil
 	switch {
 	case p.fault == pool.AllDead:
@@ -82,7 +95,7 @@ func (p *proxy) unbind() {
 		_ = p.lease.Discard(p.cause)
 	case p.unseen && !p.sound, p.spoilt.Load():
 		_ = p.lease.Discard(driver.ErrBadConn)
-	case p.entry.sharing == pool.Exclusive && p.entry.backend.clean != nil && p.entry.backend.clean(c):
+	case clean:
 		_ = p.lease.ReleaseClean()
 	default:
 		_ = p.lease.Release()

@@ -159,20 +159,37 @@ func (g *guard) give(p *prepared) {
 	g.due.Store(len(g.shelf.over) > 0)
 }
 
-// reap closes the statements that are over. The caller may call the driver.
-func (g *guard) reap() {
-	if !g.due.Load() {
-		return
+// reap closes the statements that are over. The caller may call the driver. It reports whether all
+// went well: a panic is not let through, since the statement may have been somebody else's.
+func (g *guard) reap() (sound bool) {
+	for sound = true; g.due.Load(); {
+		if raw := g.over(); raw != nil && !closeQuietly(raw) {
+			sound = false
+		}
 	}
+	return sound
+}
+
+// closeQuietly closes a statement. It reports whether that ended without a panic; nobody is there to be told of
+// an error.
+func closeQuietly(raw driver.Stmt) (ended bool) {
+	defer func() { _ = recover() }()
+	_ = raw.Close()
+	return true
+}
+
+// over is the next statement to close; nil if there is none.
+func (g *guard) over() (raw driver.Stmt) {
 	g.mu.Lock()
-	g.due.Store(false)
-	over := g.shelf.over
-	g.shelf.over = nil
-	g.mu.Unlock()
-	g.keeps.Add(-int32(len(over)))
-	for _, raw := range over {
-		_ = raw.Close() // nobody is there to be told
+	defer g.mu.Unlock()
+	if n := len(g.shelf.over); n > 0 {
+		raw = g.shelf.over[n-1]
+		g.shelf.over[n-1] = nil
+		g.shelf.over = g.shelf.over[:n-1]
+		g.keeps.Add(-1)
 	}
+	g.due.Store(len(g.shelf.over) > 0)
+	return raw
 }
 
 // drop has every statement closed that nobody uses, by the next reap.
@@ -181,6 +198,15 @@ func (g *guard) drop() {
 	defer g.mu.Unlock()
 	g.shelf.clear()
 	g.due.Store(len(g.shelf.over) > 0)
+}
+
+// clear closes every statement that nobody uses. The caller may call the driver.
+func (g *guard) clear() error {
+	g.drop()
+	if !g.reap() {
+		return errUnfinished
+	}
+	return nil
 }
 
 // closeAll closes all there is. The caller may call the driver, and nobody will after it.
@@ -235,7 +261,7 @@ func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
 func (g *guarded) Reset(ctx context.Context, c *sqldriver.Conn) error {
 	if g.full {
 		if d, ok := g.Backend.(statementDropper); !ok || d.FullDropsStatements() {
-			if err := c.Within(ctx, func() error { guardOf(c).drop(); guardOf(c).reap(); return nil }); err != nil {
+			if err := c.Within(ctx, guardOf(c).clear); err != nil {
 				return err
 			}
 		}

@@ -113,10 +113,10 @@ func (p *proxy) execText(ctx context.Context, query string, args []driver.NamedV
 
 // queryText is execText for a query; driver.ErrSkip if there is no interface for it.
 func (p *proxy) queryText(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	//lint:ignore SA1019 drivers that have only this must keep working
 	switch p.raw().(type) {
 	case driver.QueryerContext:
 		return p.queryContext(ctx, query, args)
+	//lint:ignore SA1019 drivers that have only this must keep working
 	case driver.Queryer:
 		plain, err := values(ctx, args)
 		if err != nil {

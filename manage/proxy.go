@@ -162,13 +162,33 @@ func (p *proxy) enter(ctx context.Context, impatient bool) error {
 }
 
 func (p *proxy) leave() {
-	if p.mayReap() {
-		p.guard.reap()
+	returned, keep := false, false
+	defer func() {
+		if !returned {
+			p.condemn(errUnfinished)
+		}
+		p.guard.call.unlock()
+		if !keep {
+			p.giveTurn()
+		}
+	}()
+	if p.mayReap() && !p.guard.reap() {
+		p.condemn(errUnfinished)
 	}
 	// A transaction may have been begun by a text: then the driver knows.
-	keep := p.turn && !p.closing && (p.rows > 0 || p.conn.InTx())
-	p.guard.call.unlock()
-	if !keep {
+	keep = p.turn && !p.closing && (p.rows > 0 || p.conn.InTx())
+	returned = true
+}
+
+// reap closes statements that are over. It does not wait: who calls the driver just now will do it, and
+// may be the one who called this.
+func (p *proxy) reap() {
+	had := p.turn
+	switch {
+	case !p.guard.due.Load(), p.guard.closed.Load(), !p.mayReap() && !p.tryTurn():
+	case p.guard.call.try():
+		p.leave()
+	case !had:
 		p.giveTurn()
 	}
 }

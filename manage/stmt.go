@@ -130,9 +130,7 @@ func (s *stmt) Close() error {
 	if !held || p.pinned { // a pinned one may be bound for another holder by now, who reaps
 		return nil
 	}
-	if p.guard.due.Load() && (p.mayReap() || p.tryTurn()) {
-		return p.end(func() error { p.guard.reap(); return nil })
-	}
+	p.reap()
 	return nil
 }
 
