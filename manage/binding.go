@@ -31,8 +31,8 @@ import (
 const maxIdleProxies = 1024
 
 // bind leases a connection for p, as connector.lease does.
-func (p *proxy) bind(ctx context.Context) error {
-	l, e, err := p.connector.lease(ctx)
+func (p *proxy) bind(ctx context.Context, wait bool) error {
+	l, e, err := p.connector.lease(ctx, wait)
 	if err != nil {
 		return err
 	}
@@ -114,11 +114,15 @@ func (p *proxy) ResetSession(ctx context.Context) error {
 	}
 	err := p.connector.owed.claim(ctx) // from another proxy: there may be one more before Connect is called
 	if err == nil {
-		err = p.bind(ctx)
+		// database/sql has locked the proxy, and waits for that lock when a statement prepared on it is closed,
+		// maybe by the one whose connection this waits for. So only a proxy without statements waits in line.
+		err = p.bind(ctx, p.live == 0)
 	}
 	switch {
 	case err == nil, errors.Is(err, driver.ErrBadConn):
 		return err // database/sql tries another proxy, or a new one
+	case p.live > 0 && (errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrSuspended)):
+		return driver.ErrBadConn
 	case mustAnswerNow(p.offer&pings != 0):
 		p.connector.owed.note(ctx, err)
 		return driver.ErrBadConn

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lidopool/lido/manage"
@@ -124,4 +125,95 @@ func begins(ctx context.Context, db *sql.DB) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// prepares makes a DB of one connection, two proxies, of which the one that lay idle longest has the
+// statement prepared.
+func prepares(t *testing.T, db *sql.DB) *sql.Stmt {
+	t.Helper()
+	s, err := db.Prepare("ok")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { _, err := db.Exec("ok"); served <- err }()
+	for db.Stats().OpenConnections < 2 {
+		time.Sleep(time.Millisecond) // database/sql counts it when it calls Connect
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// It waits in real time: who is blocked by a mutex of database/sql is not seen to wait by synctest.
+func TestClosingAStatementDoesNotWaitForWhoWaitsForAConnection(t *testing.T) {
+	db, m := openFake(t, &fakeDriver{}, "pool_size=1&pool_max_overflow=0&pool_timeout=5s")
+	s := prepares(t, db)
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { _, err := db.Exec("ok"); served <- err }()
+	for statsOf(t, m, "fake", "x").Waiting == 0 {
+		time.Sleep(time.Millisecond) // an event with a deadline: the pool's timeout
+	}
+	finishes(t, 2*time.Second, "Stmt.Close by the holder of the connection that another waits for", func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := tx.Commit(); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("who waited: %v", err)
+	}
+}
+
+func TestClosingADBLeavesNoPoolToItsWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDriver{}
+		db, m := openFake(t, d, "pool_size=1&pool_max_overflow=0")
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits := make(chan error, 2)
+		go func() { _, err := db.Exec("ok"); waits <- err }()
+		go func() {
+			c, err := db.Conn(t.Context())
+			if err == nil {
+				_ = c.Close()
+			}
+			waits <- err
+		}()
+		synctest.Wait()
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		for range 2 {
+			if err := <-waits; err == nil || err.Error() != "sql: database is closed" {
+				t.Errorf("who waited while the DB was closed: %v, want what database/sql says of one that is closed", err)
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if n := d.live(); n != 0 {
+			t.Errorf("%d connections are open after the only DB was closed", n)
+		}
+		for k := range m.All() {
+			t.Errorf("the pool %v is left behind", k)
+		}
+	})
 }

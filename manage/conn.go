@@ -55,7 +55,7 @@ func (m *Manager) Connect(ctx context.Context, name, dsn string) (*Conn, error) 
 		switch {
 		case err == nil:
 			return m.catch(e, c), nil
-		case e.gone.Load() && ctx.Err() == nil && !errors.Is(err, pool.ErrClosed):
+		case e.gone.Load() && (why.err == nil || why.err == errDBClosed) && ctx.Err() == nil:
 			continue // Dispose closed the DB in between
 		}
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -100,7 +101,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	p := &proxy{connector: c}
-	if err := p.bind(ctx); err != nil {
+	if err := p.bind(ctx, true); err != nil {
 		if a, ok := ctx.Value(answerKey{}).(*answer); ok {
 			a.err = err
 		}
@@ -110,14 +111,39 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return p.offer.wrap(p), nil
 }
 
-// lease leases a connection of the pool, or of the one that has taken its place.
-func (c *connector) lease(ctx context.Context) (pool.Lease[*sqldriver.Conn], *entry, error) {
+// errDBClosed is what database/sql says of a DB that is closed.
+var errDBClosed = errors.New("sql: database is closed")
+
+// lease leases a connection of the pool, or of the one that has taken its place. It waits in
+// line if wait says so.
+func (c *connector) lease(ctx context.Context, wait bool) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
 	last := c.entry.Load()
-	l, e, err := c.manager.acquire(ctx, c.request, last)
-	if err == nil && e != last {
-		c.entry.Store(e)
+	for e = last; ; {
+		if e.gone.Load() {
+			if c.closed.Load() { // with its last user: nobody would end a new one
+				return l, nil, errDBClosed
+			}
+			if e, err = c.manager.entry(c.request); err != nil {
+				return l, nil, err
+			}
+		}
+		if wait {
+			l, err = e.pool.Acquire(ctx)
+		} else {
+			l, err = e.pool.TryAcquire(ctx)
+		}
+		switch {
+		case err == nil:
+			if e != last {
+				c.entry.Store(e)
+			}
+			return l, e, nil
+		case !errors.Is(err, pool.ErrClosed):
+			return l, nil, err
+		case !e.gone.Load(): // not disposed of: the manager itself is closed, or the user closed its pool
+			return l, nil, fmt.Errorf("manage: %w", err) // which names the pool
+		}
 	}
-	return l, e, err
 }
 
 // Driver implements driver.Connector.

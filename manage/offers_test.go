@@ -23,11 +23,11 @@ func TestWhatAProxyOffersReachesTheDriversOwnMethod(t *testing.T) {
 	if _, err := m.Wrap("all", allDriver{&called}); err != nil {
 		t.Fatal(err)
 	}
-	r, err := m.request("all", "x?pool_statements=none")
+	source, err := m.connector("all", "x?pool_statements=none")
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease, e, err := m.acquire(t.Context(), r, nil)
+	lease, e, err := source.lease(t.Context(), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -293,24 +293,3 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("manage: %v: its pool exists with other settings: %s: give the same ones, or none, or Dispose of that pool first",
 		e.Key, strings.Join(e.Settings, "; "))
 }
-
-// acquire leases a connection of the pool that r asks for. last is the entry
-// that served it before, if any.
-func (m *Manager) acquire(ctx context.Context, r *request, last *entry) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
-	for e = last; ; {
-		if e == nil || e.gone.Load() {
-			if e, err = m.entry(r); err != nil {
-				return l, nil, err
-			}
-		}
-		l, err = e.pool.Acquire(ctx)
-		switch {
-		case err == nil:
-			return l, e, nil
-		case !errors.Is(err, pool.ErrClosed):
-			return l, nil, err
-		case !e.gone.Load(): // not disposed of: the manager itself is closed, or the user closed its pool
-			return l, nil, fmt.Errorf("manage: %w", err) // which names the pool
-		}
-	}
-}

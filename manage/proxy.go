@@ -26,6 +26,7 @@ type proxy struct {
 	offer     offer
 	closed    bool
 	refusal   error // why it could not be bound
+	live      int   // statements of it that database/sql has not closed
 
 	// Of the proxies of a DB, which are pinned to one connection.
 

@@ -227,7 +227,7 @@ func TestAHolderOfAStaticConnectionThatOnlyIdlesStopsNobody(t *testing.T) {
 
 func TestATransactionLeftOpenOnAStaticConnectionDoesNotReachTheOthers(t *testing.T) {
 	m := sqliteManager(t)
-	db, _ := openFile(t, m, "pool_strategy=static&pool_timeout=50ms")
+	db, _ := openFile(t, m, "pool_strategy=static&pool_timeout=500ms")
 	mustExec(t, db, "CREATE TABLE t (x)")
 	stays, err := db.Conn(t.Context()) // so that nobody is the last to return
 	if err != nil {

@@ -53,6 +53,7 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 		//lint:ignore SA1019 drivers that have only this must keep working
 		case driver.ExecerContext, driver.Execer:
 			s.text, s.inputs = true, -1
+			p.live++
 			return s, nil
 		}
 	}
@@ -63,10 +64,11 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 		_, converting = raw.(driver.ColumnConverter)
 		return nil
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case converting:
+	}
+	p.live++
+	if converting {
 		return convertingStmt{s}, nil
 	}
 	return s, nil
@@ -119,6 +121,7 @@ func (s *stmt) Close() error {
 	}
 	s.closed = true
 	p := s.proxy
+	p.live--
 	p.mu.Lock()
 	held := s.own != nil
 	if held {
