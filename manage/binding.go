@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -41,11 +42,19 @@ func (p *proxy) bind(ctx context.Context, wait bool) error {
 		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
 		return lost(err)
 	}
+	if p.made && guardOf(c).offer != p.offer {
+		_ = l.Release()
+		return errOffer
+	}
 	p.entry, p.lease, p.conn, p.guard = e, l, c, guardOf(c)
 	p.sound, p.unseen, p.closing, p.forget = false, false, false, false
 	p.fault, p.cause = pool.Sound, nil
 	return nil
 }
+
+// errOffer is for a driver whose connections have not all the same interfaces. database/sql gives the
+// proxy up, and Connect makes one for whatever connection it gets.
+var errOffer = fmt.Errorf("manage: the connection has other interfaces than the one before: %w", driver.ErrBadConn)
 
 // unbind gives the connection back.
 func (p *proxy) unbind() {
@@ -106,6 +115,7 @@ func (p *proxy) giveBack(clean bool) {
 // ResetSession implements driver.SessionResetter. database/sql calls it when it takes the proxy
 // out of its free list.
 func (p *proxy) ResetSession(ctx context.Context) error {
+	p.fresh = false
 	switch {
 	case p.closed:
 		return driver.ErrBadConn
@@ -140,6 +150,9 @@ func (p *proxy) IsValid() bool {
 	if p.pinned {
 		return false // its connection is closed, or it would not be put back
 	}
+	if p.conn != nil {
+		p.fresh = false // it was used
+	}
 	p.sound = true
 	p.unbind()
 	return !p.closed
@@ -166,18 +179,24 @@ const pings offer = 1
 // It looks at the stack, because nothing else tells: should a later database/sql be built
 // otherwise, DB.Conn would give out a Conn of which every use fails.
 func mustAnswerNow(pings bool) bool {
+	const conn, ping = "database/sql.(*DB).Conn", "database/sql.(*DB).PingContext"
+	by := calledBy(32, conn, ping)
+	return by == conn || by == ping && !pings
+}
+
+// calledBy is the innermost of some functions that is among the depth nearest on the stack, the caller's
+// excluded; empty if none is. database/sql needs 6, and 1 to get to Connect; the rest is for
+// wrappers.
+func calledBy(depth int, names ...string) string {
 	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:depth])])
 	for {
 		f, more := frames.Next()
-		switch f.Function {
-		case "database/sql.(*DB).Conn":
-			return true
-		case "database/sql.(*DB).PingContext":
-			return !pings
+		if slices.Contains(names, f.Function) {
+			return f.Function
 		}
 		if !more {
-			return false
+			return ""
 		}
 	}
 }

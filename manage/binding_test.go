@@ -217,3 +217,137 @@ func TestClosingADBLeavesNoPoolToItsWaiters(t *testing.T) {
 		}
 	})
 }
+
+func TestSetMaxOpenConnsParksNoLeaseInTheFreeList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, m := openFake(t, &fakeDriver{}, "pool_size=3&pool_max_overflow=0&pool_timeout=1s")
+		db.SetMaxOpenConns(2)
+		for range 20 {
+			// Two have the connections, two stand in the line of database/sql. One connection goes bad, so that
+			// database/sql opens another; the other is returned, and serves both.
+			a, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				go func() {
+					if _, err := db.Exec("ok"); err != nil {
+						t.Errorf("in the line: %v", err)
+					}
+				}()
+			}
+			synctest.Wait()
+			_ = a.Raw(func(any) error { return driver.ErrBadConn })
+			_ = b.Close()
+			synctest.Wait()
+			if s := statsOf(t, m, "fake", "x"); s.InUse != 0 {
+				t.Fatalf("at rest %d connections are in use", s.InUse)
+			}
+		}
+	})
+}
+
+func TestAProxyOfTheConnectionOpenerWorksForEverything(t *testing.T) {
+	for name, use := range map[string]func(context.Context, *sql.DB) error{
+		"Exec": func(ctx context.Context, db *sql.DB) error {
+			_, err := db.ExecContext(ctx, "ok", struct{}{})
+			return err
+		},
+		"Query": func(ctx context.Context, db *sql.DB) error {
+			var n int
+			return db.QueryRowContext(ctx, "rows 1").Scan(&n)
+		},
+		"Ping":    func(ctx context.Context, db *sql.DB) error { return db.PingContext(ctx) },
+		"Begin":   func(ctx context.Context, db *sql.DB) error { return begins(ctx, db) },
+		"Prepare": func(ctx context.Context, db *sql.DB) error { return prepareAndExec(ctx, db) },
+		"Conn": func(ctx context.Context, db *sql.DB) error {
+			c, err := db.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			err = manage.Raw(c, func(raw driver.Conn) error { _ = raw.(modernConn); return nil })
+			return errors.Join(err, c.Close())
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			db, m := openFake(t, &fakeDriver{}, "pool_size=5")
+			db.SetMaxOpenConns(1)
+			c, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- use(t.Context(), db) }()
+			synctest.Wait()
+			_ = c.Raw(func(any) error { return driver.ErrBadConn })
+			if err := <-done; err != nil {
+				t.Errorf("%s on what the opener of database/sql made: %v", name, err)
+			}
+			synctest.Wait()
+			if s := statsOf(t, m, "fake", "x"); s.InUse != 0 || s.Idle != 1 {
+				t.Errorf("%s: at rest %d in use, %d idle; want 0, 1", name, s.InUse, s.Idle)
+			}
+		})
+	}
+}
+
+func prepareAndExec(ctx context.Context, db *sql.DB) error {
+	s, err := db.PrepareContext(ctx, "ok")
+	if err != nil {
+		return err
+	}
+	_, err = s.ExecContext(ctx)
+	return errors.Join(err, s.Close())
+}
+
+func TestADriverWhoseConnectionsDifferIsServed(t *testing.T) {
+	d := &fakeDriver{make: func(c *fakeConn) driver.Conn {
+		if c.id%2 == 0 {
+			return c
+		}
+		return modernConn{c}
+	}}
+	db, m := openFake(t, d, "pool_size=4&pool_order=fifo")
+	onConns(t, db, 4, func() {})
+	for range 20 {
+		if err := db.Ping(); err != nil {
+			t.Error(err)
+		}
+		if _, err := db.Exec("ok"); err != nil {
+			t.Error(err)
+		}
+	}
+	if s := statsOf(t, m, "fake", "x"); s.InUse != 0 || s.Misused != 0 {
+		t.Errorf("afterwards %+v", s)
+	}
+}
+
+func TestWhatIsKeptOfAConnBeyondItsCloseLeasesNothing(t *testing.T) {
+	for _, kind := range []string{"queue", "static", "singleton"} {
+		db, m := openFake(t, &fakeDriver{}, "pool_strategy="+kind)
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kept any
+		if err := c.Raw(func(x any) error { kept = x; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := kept.(driver.Pinger).Ping(t.Context()); !errors.Is(err, driver.ErrBadConn) {
+			t.Errorf("%s: Ping of a connection that was returned: %v, want driver.ErrBadConn", kind, err)
+		}
+		if raw := kept.(interface{ Raw() driver.Conn }).Raw(); raw != nil {
+			t.Errorf("%s: Raw gives %v of a connection that was returned", kind, raw)
+		}
+		if s := statsOf(t, m, "fake", "x"); s.InUse != 0 {
+			t.Errorf("%s: %d are in use", kind, s.InUse)
+		}
+	}
+}

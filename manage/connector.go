@@ -67,6 +67,7 @@ type connector struct {
 	manager *Manager
 	request *request // a pointer, so that printing a connector shows no DSN
 	entry   atomic.Pointer[entry]
+	offered atomic.Pointer[offer] // by the connection that was last bound in Connect
 	owed    owed
 	closed  atomic.Bool
 }
@@ -100,14 +101,25 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := c.owed.claim(ctx); err != nil {
 		return nil, err
 	}
-	p := &proxy{connector: c}
-	if err := p.bind(ctx, true); err != nil {
-		if a, ok := ctx.Value(answerKey{}).(*answer); ok {
-			a.err = err
+	p := &proxy{connector: c, fresh: true}
+	known := c.offered.Load()
+	opener := calledBy(4, "database/sql.(*DB).openNewConnection") != ""
+	if !opener || known == nil {
+		if err := p.bind(ctx, true); err != nil {
+			if a, ok := ctx.Value(answerKey{}).(*answer); ok {
+				a.err = err
+			}
+			return nil, err
 		}
-		return nil, err
+		known = &p.guard.offer
+		c.offered.Store(known)
 	}
-	p.offer = p.guard.offer
+	if opener {
+		// The DB has a limit, and this goes to whoever waits, or, if nobody does any more, into the free list:
+		// a lease would lie there unused. It leases when it is used.
+		p.unbind()
+	}
+	p.offer, p.made = *known, true
 	return p.offer.wrap(p), nil
 }
 

@@ -128,7 +128,7 @@ func (p *proxy) queryText(ctx context.Context, query string, args []driver.Named
 }
 
 func (p *proxy) checkNamedValue(v *driver.NamedValue) error {
-	if p.conn == nil {
+	if p.ready(context.Background()) != nil { // which waits only where SetMaxOpenConns was called
 		return nil // whatever the arguments are for says why
 	}
 	checker, ok := p.raw().(driver.NamedValueChecker)

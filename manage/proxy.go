@@ -24,6 +24,8 @@ import (
 type proxy struct {
 	connector *connector // whose pool it leases from
 	offer     offer
+	made      bool // for what offer says, for good
+	fresh     bool // database/sql does not call ResetSession before it uses it
 	closed    bool
 	refusal   error // why it could not be bound
 	live      int   // statements of it that database/sql has not closed
@@ -93,7 +95,7 @@ func forgets(query string) bool {
 // Raw returns the driver's connection. It does not keep others from a shared one, as
 // the function Raw does, and what fails there is not seen by the pool.
 func (p *proxy) Raw() driver.Conn {
-	if p.conn == nil {
+	if p.ready(context.Background()) != nil {
 		return nil
 	}
 	p.unseen = true
@@ -102,6 +104,9 @@ func (p *proxy) Raw() driver.Conn {
 
 // use calls f with the driver's connection while nobody else does.
 func (p *proxy) use(f func(driver.Conn) error) error {
+	if err := p.ready(context.Background()); err != nil {
+		return err
+	}
 	p.unseen = true // if f panics
 	return p.do(context.Background(), func() error { return f(p.conn.Raw()) })
 }
@@ -132,13 +137,23 @@ func (p *proxy) run(ctx context.Context, impatient bool, call func() error) erro
 
 var errUnfinished = errors.New("manage: a call of the driver panicked or called runtime.Goexit")
 
+// ready binds a proxy that database/sql uses without having called ResetSession.
+func (p *proxy) ready(ctx context.Context) error {
+	switch {
+	case p.conn != nil:
+		return nil
+	case p.refusal != nil:
+		return p.refusal
+	case p.closed || !p.fresh:
+		return errDone
+	}
+	return p.bind(ctx, true)
+}
+
 // enter waits until this holder may call the driver. Its partner is leave.
 func (p *proxy) enter(ctx context.Context, impatient bool) error {
-	if p.conn == nil {
-		if p.refusal != nil {
-			return p.refusal
-		}
-		return errDone
+	if err := p.ready(ctx); err != nil {
+		return err
 	}
 	if err := p.takeTurn(ctx); err != nil {
 		return err

@@ -47,8 +47,11 @@ func (s convertingStmt) ColumnConverter(index int) (c driver.ValueConverter) {
 
 // prepare makes a statement. prepare calls the driver.
 func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) {
+	if err := p.ready(ctx); err != nil {
+		return nil, err
+	}
 	s := &stmt{proxy: p, query: query, tenancy: p.tenancy.Load()}
-	if p.conn != nil && p.entry.settings.Statements == AsText {
+	if p.entry.settings.Statements == AsText {
 		switch p.raw().(type) {
 		//lint:ignore SA1019 drivers that have only this must keep working
 		case driver.ExecerContext, driver.Execer:
