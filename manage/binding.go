@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/lidopool/lido/internal/goid"
 	"github.com/lidopool/lido/pool"
@@ -209,9 +210,16 @@ type owed struct {
 }
 
 type debt struct {
-	ctx context.Context
-	err error
+	ctx    context.Context
+	err    error
+	since  time.Time
+	cancel func() bool // of what forgets it when ctx ends
 }
+
+// atOnce is how late a debt may be claimed. Where DB.Conn gives up before it has called Connect (SetMaxOpenConns
+// and SetConnMaxLifetime can make it), what is left must not be the answer to another call. Arbitrary: much
+// longer than database/sql takes.
+const atOnce = time.Second
 
 // note leaves an error for the next claim of this goroutine. If ctx has ended, database/sql answers
 // with that by itself. (And tells nothing of the pool's load: whoever wants to know puts an
@@ -223,11 +231,12 @@ func (o *owed) note(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	me, d := goid.Current(), &debt{ctx, err}
-	if _, there := o.byCaller.Swap(me, d); !there {
-		o.n.Add(1)
-	}
-	context.AfterFunc(ctx, func() { // nobody claims it any more
+	me := goid.Current()
+	o.take(me)
+	d := &debt{ctx: ctx, err: err, since: time.Now()}
+	o.byCaller.Store(me, d)
+	o.n.Add(1)
+	d.cancel = context.AfterFunc(ctx, func() { // nobody claims it any more
 		if o.byCaller.CompareAndDelete(me, d) {
 			o.n.Add(-1)
 		}
@@ -239,15 +248,21 @@ func (o *owed) claim(ctx context.Context) error {
 	if o.n.Load() == 0 {
 		return nil
 	}
-	d, ok := o.byCaller.LoadAndDelete(goid.Current())
+	if d := o.take(goid.Current()); d != nil && same(d.ctx, ctx) && time.Since(d.since) < atOnce {
+		return d.err
+	}
+	return nil
+}
+
+// take removes what is left for a goroutine, which is the caller's own.
+func (o *owed) take(me goid.ID) *debt {
+	d, ok := o.byCaller.LoadAndDelete(me)
 	if !ok {
 		return nil
 	}
 	o.n.Add(-1)
-	if d := d.(*debt); same(d.ctx, ctx) {
-		return d.err
-	}
-	return nil
+	d.(*debt).cancel()
+	return d.(*debt)
 }
 
 // answer is for a caller of DB.Conn who wants to know why there is none, also if ctx has ended.

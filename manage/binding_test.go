@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lidopool/lido/manage"
+	"github.com/lidopool/lido/pool"
 )
 
 // panicConn panics where the pool looks at it on its return.
@@ -350,4 +351,57 @@ func TestWhatIsKeptOfAConnBeyondItsCloseLeasesNothing(t *testing.T) {
 			t.Errorf("%s: %d are in use", kind, s.InUse)
 		}
 	}
+}
+
+func TestRowsOfAStatementThatIsClosedStayTheirOwn(t *testing.T) {
+	m := sqliteManager(t)
+	db, _ := openFile(t, m, "")
+	mustExec(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1), (2), (3)")
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	open := func() *sql.Rows {
+		s, err := tx.Prepare("SELECT x FROM t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := s.Query()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil { // database/sql closes it at once
+			t.Fatal(err)
+		}
+		return rows
+	}
+	a, b := open(), open()
+	for _, rows := range []*sql.Rows{a, b} {
+		n := 0
+		for rows.Next() {
+			n++
+		}
+		if n != 3 || rows.Err() != nil {
+			t.Errorf("%d rows, %v; want the 3 that there are", n, rows.Err())
+		}
+	}
+}
+
+func TestSingletonThatMayNotWaitDoesNotWaitForItselfInRaw(t *testing.T) {
+	db, _ := openFake(t, &fakeDriver{}, "pool_strategy=singleton&pool_timeout=0s")
+	finishes(t, 5*time.Second, "Exec within Raw on the same goroutine", func() {
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_ = manage.Raw(c, func(driver.Conn) error {
+			if _, err := db.Exec("ok"); !errors.Is(err, pool.ErrTimeout) {
+				t.Errorf("Exec within Raw: %v, want a wait in vain", err)
+			}
+			return nil
+		})
+	})
 }

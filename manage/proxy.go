@@ -150,6 +150,10 @@ func (p *proxy) ready(ctx context.Context) error {
 	return p.bind(ctx, true)
 }
 
+// aCall is how long who may not wait in line waits for another's call on a shared connection to end. Arbitrary:
+// longer than most; but it may be the call that this one is made from.
+const aCall = time.Second
+
 // enter waits until this holder may call the driver. Its partner is leave.
 func (p *proxy) enter(ctx context.Context, impatient bool) error {
 	if err := p.ready(ctx); err != nil {
@@ -161,6 +165,9 @@ func (p *proxy) enter(ctx context.Context, impatient bool) error {
 	patience := time.Duration(0)
 	if impatient {
 		patience = p.entry.patience
+		if patience < 0 { // strategies.NoWait
+			patience = aCall
+		}
 	}
 	if err := p.guard.lock(ctx, &p.guard.call, patience); err != nil {
 		p.giveTurn()

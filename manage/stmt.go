@@ -24,6 +24,7 @@ type stmt struct {
 	text   bool      // never prepared: see Settings.Statements
 	own    *prepared // nil if it has none now
 	closed bool
+	asked  bool // own has given rows, which may still be open
 
 	tenancy uint64 // of a proxy that is pinned, and so may be another holder's next time
 }
@@ -93,6 +94,7 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 				}
 				s.own = p.guard.add(s.query, raw)
 			}
+			s.asked = false
 			p.mu.Lock()
 			p.stmts = append(p.stmts, s)
 			p.mu.Unlock()
@@ -127,7 +129,13 @@ func (s *stmt) Close() error {
 	p.live--
 	p.mu.Lock()
 	held := s.own != nil
-	if held {
+	switch {
+	case !held:
+	case s.asked && len(p.stmts) <= p.entry.backend.room:
+		// Rows of it may be open, which another user of it would disturb: it is given back with the connection.
+		held = false
+	default:
+		s.own.failed = s.own.failed || s.asked // there are many of these already: closed, as it would be without us
 		p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
 		p.guard.give(s.own)
 		s.own = nil
@@ -198,6 +206,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r dr
 	}
 	err = s.use(ctx, func(raw driver.Stmt) (err error) {
 		r, err = s.proxy.seen(queryOn(ctx, raw, args))
+		s.asked = s.asked || err == nil
 		return err
 	})
 	return r, err
