@@ -1,5 +1,7 @@
-// Package backendtest helps to test what talks to a server.
+// Package backendtest helps to test what talks to a server, and backends of databases.
 //
+//   - [TestBackend] tests whether a backend of a database keeps the promises of manage.Backend, against the
+//     real thing.
 //   - [Proxy] stands between a client and its server, and is slow, deaf, cut off or gone when a test
 //     says so. Use it to see what your program does when the network fails.
 //

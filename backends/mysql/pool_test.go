@@ -9,7 +9,6 @@ import (
 	"github.com/lidopool/lido/backends/servertest"
 	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/pool"
-	"github.com/lidopool/lido/pool/pooltest"
 	"github.com/lidopool/lido/strategies"
 )
 
@@ -32,20 +31,6 @@ func acquire(t *testing.T, p *pool.Pool[*sqldriver.Conn]) pool.Lease[*sqldriver.
 		t.Fatal(err)
 	}
 	return lease
-}
-
-func TestMySQLKeepsThePromisesOfABackend(t *testing.T) {
-	for _, mode := range []sqldriver.ResetMode{sqldriver.Rollback, sqldriver.Full} {
-		t.Run(string(mode), func(t *testing.T) {
-			b := backend(t, mysql.Backend{Reset: mode}, servertest.MySQL(t).Database(t))
-			observer := connect(t, b)
-			pooltest.TestBackend(t, b, pooltest.BackendOptions[*sqldriver.Conn]{
-				Break: func(t *testing.T, c *sqldriver.Conn) { exec(t, observer, "KILL "+id(t, c)) },
-				Dirty: func(t *testing.T, c *sqldriver.Conn) { exec(t, c, "BEGIN") },
-				Clean: func(t *testing.T, c *sqldriver.Conn) bool { return query(t, c, "SELECT @@in_transaction") == "0" },
-			})
-		})
-	}
 }
 
 func TestNobodySeesThatTheServerHasEndedIdleConnections(t *testing.T) {

@@ -46,6 +46,9 @@ var rules = []rule{{
 	dir: "strategies/...", ours: list("pool", "strategies/...", "internal/..."), theirs: nil,
 	why: "a strategy lends seats; it knows no resource, no backend and no other library",
 }, {
+	dir: "backends/backendtest", ours: list("pool", "pool/pooltest", "backends/...", "internal/..."), theirs: nil,
+	why: "the test kit of database backends begins with that of all backends",
+}, {
 	dir: "backends/...", ours: list("pool", "backends/...", "internal/..."), theirs: list("..."),
 	why: "a backend knows its driver and the pool; who waits for which seat is not its business",
 }, {
