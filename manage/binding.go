@@ -85,9 +85,8 @@ func (p *proxy) unbind() {
 	}
 	if p.entry.sharing == pool.Common {
 		p.tidy()
-	} else {
-		p.reap()
 	}
+	p.reap()
 	if b := p.entry.backend; p.entry.sharing == pool.Exclusive && p.fault == pool.Sound && b.clean != nil {
 		clean = b.clean(p.conn)
 	}

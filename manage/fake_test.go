@@ -261,6 +261,9 @@ func (r *fakeRows) Next(dest []driver.Value) error {
 	return nil
 }
 
+// bare is a driver of only what it must have.
+func bare(c *fakeConn) driver.Conn { return c }
+
 // legacyConn is of a driver older than contexts.
 type legacyConn struct{ *fakeConn }
 
