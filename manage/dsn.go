@@ -15,7 +15,10 @@ const settingPrefix = "pool_"
 func splitDSN(dsn string) (rest string, query url.Values, err error) {
 	at := strings.LastIndexByte(dsn, '?')
 	if at < 0 {
-		return dsn, nil, nil
+		return dsn, nil, outsideQuery(dsn)
+	}
+	if err := outsideQuery(dsn[:at]); err != nil {
+		return "", nil, err
 	}
 	var kept []string
 	query = url.Values{}
@@ -39,4 +42,22 @@ func splitDSN(dsn string) (rest string, query url.Values, err error) {
 		return dsn[:at], query, nil
 	}
 	return dsn[:at+1] + strings.Join(kept, "&"), query, nil
+}
+
+// outsideQuery refuses a setting that stands where none is looked for, as in postgres://h/shop&pool_size=5:
+// the driver would take it for a part of the database's name, or for a parameter of the server. What
+// stands before a slash may be a directory, of any name.
+func outsideQuery(text string) error {
+	if !strings.Contains(text, settingPrefix) { // nearly always
+		return nil
+	}
+	text = text[strings.LastIndexByte(text, '/')+1:]
+	for _, name := range SettingKeys() {
+		for _, before := range []string{"&", " "} {
+			if strings.Contains(text, before+name+"=") {
+				return fmt.Errorf("%s stands outside of the query: write ?%[1]s=… at the end, and & before each further setting", name)
+			}
+		}
+	}
+	return nil
 }

@@ -178,8 +178,10 @@ func TestAKeyShowsNoSecretHoweverItIsPrinted(t *testing.T) {
 		"fake":    "me:hunter2@host/db",
 	} {
 		k := keyOf(t, m, name, dsn)
-		if again := keyOf(t, m, name, dsn+"&pool_size=3"); name == "sqlite3" && again != k {
-			t.Errorf("%v and %v are two keys, though only settings differ", k, again)
+		if name == "sqlite3" { // whose DSN has a query
+			if again := keyOf(t, m, name, dsn+"&pool_size=3"); again != k {
+				t.Errorf("%v and %v are two keys, though only settings differ", k, again)
+			}
 		}
 		if k.Backend() != name || !strings.HasPrefix(k.String(), name+" ") {
 			t.Errorf("key %v has backend %q, want %q", k, k.Backend(), name)

@@ -73,6 +73,27 @@ func TestWrongSettingsInADSNAreErrorsThatNameThem(t *testing.T) {
 	}
 }
 
+func TestASettingOutsideOfTheQueryIsRefused(t *testing.T) {
+	m := withFake(t, &fakeDriver{})
+	for _, dsn := range []string{
+		"postgres://u:s3cret@h/shop&pool_size=5", "u:s3cret@tcp(h)/shop&pool_size=5&pool_timeout=1s", "host=h password=s3cret pool_size=5 dbname=shop",
+		"host=h pool_size=5?pool_max_overflow=0", "postgres://h/shop&pool_size=5?x=y",
+	} {
+		_, err := m.OpenDB("fake", dsn)
+		if err == nil || !strings.Contains(err.Error(), "write ?pool_size=… at the end") || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v, want an error that says where settings stand", dsn, err)
+		}
+	}
+	for _, dsn := range []string{"/data/pool_size=5.db", "/data/a&pool_size=5/b.db", "u:p&pool_sizes=5@tcp(h)/d", "db?x=a;pool_size=5"} {
+		db, err := m.OpenDB("fake", dsn)
+		if err != nil {
+			t.Errorf("%s: %v, want nil: it has no setting", dsn, err)
+			continue
+		}
+		_ = db.Close()
+	}
+}
+
 func TestADSNCountsForMoreThanTheManagersSettings(t *testing.T) {
 	base := manage.Settings{
 		Strategy: strategies.Config{Kind: "queue", Size: 2, MaxOverflow: 3, Timeout: time.Second},
