@@ -43,7 +43,7 @@ func ExampleManager_OpenDB() {
 		log.Fatal(err)
 	}
 
-	db, err := m.OpenDB("postgres", dsn+"&pool_name=shop")
+	db, err := m.OpenDB("postgres", dsn)
 	if err != nil {
 		log.Fatal(err)
 	}
