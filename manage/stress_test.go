@@ -53,6 +53,12 @@ func TestStressAllStrategies(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				limited, err := m.OpenDB(backend, dsn) // the same pool, by a DB with a limit of its own
+				if err != nil {
+					t.Fatal(err)
+				}
+				limited.SetMaxOpenConns(2)
+				limited.SetConnMaxLifetime(10 * time.Millisecond)
 				query := "rows 4"
 				if backend == "sqlite3" {
 					mustExec(t, db, "CREATE TABLE t (x); INSERT INTO t VALUES (1), (2), (3)")
@@ -60,10 +66,14 @@ func TestStressAllStrategies(t *testing.T) {
 				}
 				end := time.Now().Add(stressFor(t))
 				var all sync.WaitGroup
-				for range 6 {
+				for i := range 8 {
+					of := db
+					if i < 3 {
+						of = limited
+					}
 					all.Go(func() {
 						for time.Now().Before(end) {
-							stressOnce(m, db, backend, dsn, query)
+							stressOnce(m, of, backend, dsn, query)
 						}
 					})
 				}
@@ -71,7 +81,9 @@ func TestStressAllStrategies(t *testing.T) {
 					k := keyOf(t, m, backend, dsn)
 					for time.Now().Before(end) {
 						time.Sleep(20 * time.Millisecond)
-						switch rand.IntN(3) {
+						switch rand.IntN(4) {
+						case 3:
+							d.restart()
 						case 0:
 							m.Dispose(k)
 						case 1:
@@ -97,12 +109,15 @@ func TestStressAllStrategies(t *testing.T) {
 						t.Errorf("at rest: %+v", s)
 					}
 				}
-				_ = db.Close()
+				_, _ = db.Close(), limited.Close()
 				if err := m.Close(); err != nil {
 					t.Error(err)
 				}
 				if backend == "fake" && d.live() != 0 {
 					t.Errorf("%d live", d.live())
+				}
+				if d.unclosed != 0 {
+					t.Errorf("%d statements were never closed", d.unclosed)
 				}
 				for i := 0; runtime.NumGoroutine() > before+1 && i < 100; i++ {
 					time.Sleep(10 * time.Millisecond)
@@ -125,7 +140,25 @@ func stressOnce(m *manage.Manager, db *sql.DB, backend, dsn, query string) {
 			panic(v)
 		}
 	}()
-	switch rand.IntN(9) {
+	switch rand.IntN(10) {
+	case 9:
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return
+		}
+		defer tx.Rollback()
+		for range 2 { // of one text, closed while rows of it are open
+			s, err := tx.PrepareContext(ctx, query)
+			if err != nil {
+				return
+			}
+			rows, err := s.QueryContext(ctx)
+			if err == nil {
+				rows.Next()
+			}
+			_ = s.Close()
+		}
+		_ = tx.Commit()
 	case 0:
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {
