@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net"
+	"time"
 
 	gomysql "github.com/go-sql-driver/mysql"
 
@@ -21,6 +22,12 @@ type Backend struct {
 	// Validate refuses connections, to a standby say: see Primary. It is called for each new
 	// connection, within the open, and after each ping. Default: all are welcome.
 	Validate func(ctx context.Context, c driver.Conn) error
+	// Grace is how long Commit and Rollback of a transaction may go on after the ctx of its begin
+	// has ended: the driver itself would wait for ever, without a readTimeout. Then the
+	// connection is given up, and a commit is in doubt. Default 5 s. The longer, the longer a user
+	// waits for a server that is frozen; the shorter, the more commits end in doubt that
+	// would have gone well. It means nothing for a network of one's own.
+	Grace time.Duration
 	// Logger gets what the driver logs, mostly that a connection was found closed. Whatever it
 	// logs is an error of some call too, so the default is to drop it, rather
 	// than to write it to stderr, which is the driver's default.
@@ -70,6 +77,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		Begins:   func(query string) bool { return c.manual.Load() || Begins(query) },
 		Check:    check,
 		Full:     d.full(),
+		Grace:    b.Grace,
 		Validate: b.Validate,
 		Redact:   d.secrets(),
 	}

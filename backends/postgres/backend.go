@@ -75,12 +75,13 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		Classify: Classify,
 		Begins:   Begins,
 		Check:    check,
+		Full:     full,
+		Grace:    b.Grace,
+		Validate: b.Validate,
+		Redact:   redactor(c),
 		// A system call, 1 µs, which busy connections need not pay: what is used a thousand times a second
 		// has been looked at by its use.
 		CheckAfter: time.Millisecond,
-		Full:       full,
-		Validate:   b.Validate,
-		Redact:     redactor(c),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)

@@ -40,6 +40,11 @@ type Options struct {
 	// It is called in the mode Full only, when something was done on the connection. Nil: the
 	// mode Full is refused.
 	Full func(ctx context.Context, c driver.Conn, socket net.Conn) error
+	// Grace is how long Commit and Rollback of a transaction may go on after the ctx of its
+	// BeginTx has ended, if the connector is a Dialer. Default 5 s. The longer, the longer a
+	// user waits for a server that is frozen; the shorter, the more commits end
+	// in doubt that would have gone well.
+	Grace time.Duration
 	// Validate refuses connections, to a standby say. It is called for each new connection,
 	// within the open, and after each Ping. Nil: all are welcome.
 	Validate func(ctx context.Context, c driver.Conn) error
@@ -73,6 +78,9 @@ type Dialer interface {
 	Dial(ctx context.Context) (driver.Conn, net.Conn, error)
 }
 
+// defaultGrace is arbitrary: long for a commit, short for a user who has left already.
+const defaultGrace = 5 * time.Second
+
 // New returns the backend of the connections of c. It opens nothing. The
 // connector stays the caller's: if it has a Close, it is not called.
 func New(c driver.Connector, o Options) (*Backend, error) {
@@ -89,6 +97,12 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 	}
 	if o.Classify == nil {
 		o.Classify = Classify
+	}
+	switch {
+	case o.Grace < 0:
+		return nil, fmt.Errorf("sqldriver: Grace is %v: give the time that the end of a transaction may take, or 0 for %v", o.Grace, defaultGrace)
+	case o.Grace == 0:
+		o.Grace = defaultGrace
 	}
 	b := &Backend{from: fmt.Sprintf("%T", c), options: o}
 	if d, ok := c.(Dialer); ok {
@@ -115,7 +129,7 @@ func (b *Backend) Open(ctx context.Context) (_ *Conn, err error) {
 	case raw == nil:
 		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
-	c := &Conn{raw: raw, socket: socket, dirty: b.options.Dirty, begins: b.options.Begins}
+	c := &Conn{raw: raw, socket: socket, grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins}
 	sound := false
 	defer func() {
 		if !sound { // refused, or Validate panicked

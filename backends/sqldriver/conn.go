@@ -15,6 +15,7 @@ import (
 type Conn struct {
 	raw    driver.Conn
 	socket net.Conn               // nil if it is not known
+	grace  time.Duration          // Options.Grace
 	dirty  func(driver.Conn) bool // Options.Dirty
 	begins func(string) bool      // Options.Begins
 
@@ -71,6 +72,26 @@ func (c *Conn) Within(ctx context.Context, call func() error) error {
 	return err
 }
 
+// withinGrace is Within for a call that may go on for Options.Grace after ctx has ended. If it ends
+// by then, the connection is as good as before.
+func (c *Conn) withinGrace(ctx context.Context, call func() error) error {
+	if c.socket == nil || ctx.Done() == nil {
+		return call()
+	}
+	limited := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = c.socket.SetDeadline(time.Now().Add(c.grace))
+		close(limited)
+	})
+	defer func() {
+		if !stop() {
+			<-limited
+			_ = c.socket.SetDeadline(time.Time{}) // fails only for a closed one
+		}
+	}()
+	return call()
+}
+
 // String shows the type of the driver's connection, and nothing of what that holds.
 func (c Conn) String() string { return fmt.Sprintf("sqldriver.Conn(%T)", c.raw) }
 
@@ -83,16 +104,34 @@ func (c Conn) Format(f fmt.State, verb rune) {
 // without driver.ConnBeginTx gets Begin, by the rules of database/sql: it
 // must be asked for the default isolation and for reading and writing.
 //
+// It ends when ctx does if the connector is a Dialer, whatever the driver makes of ctx; and
+// then Commit and Rollback end Options.Grace after ctx has ended, at the latest. If that
+// cuts them short the connection is dead, and nobody knows whether the
+// transaction was committed. A ctx that never ends bounds nothing.
+//
 // The Tx is done after its Commit or Rollback, after the next BeginTx on this
 // Conn, and after Reset: Commit and Rollback then answer sql.ErrTxDone and
 // touch nothing, since the connection may be somebody else's by then.
 func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	raw, err := c.begin(ctx, opts)
-	if err != nil {
-		return nil, err
+	c.used = true
+	var raw driver.Tx
+	err := c.Within(ctx, func() error {
+		begun, err := c.begin(ctx, opts)
+		if err == nil {
+			raw = begun
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		c.tx = &tx{conn: c, raw: raw, ctx: ctx}
+		return c.tx, nil
+	case raw != nil:
+		c.doubt = err // it came as ctx ended, and its socket is spoilt
+	case c.socket != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err) // of a driver that does not know of ctx
 	}
-	c.tx = &tx{conn: c, raw: raw}
-	return c.tx, nil
+	return nil, err
 }
 
 // InTx reports whether a transaction is open, or may be, because a rollback has
@@ -108,7 +147,6 @@ func (c *Conn) InTx() bool {
 
 // begin follows ctxDriverBegin of database/sql.
 func (c *Conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	c.used = true
 	if b, ok := c.raw.(driver.ConnBeginTx); ok {
 		return b.BeginTx(ctx, opts)
 	}
@@ -200,6 +238,7 @@ func exec(ctx context.Context, c driver.Conn, text string) error {
 type tx struct {
 	conn *Conn
 	raw  driver.Tx
+	ctx  context.Context // of its begin
 }
 
 // Commit commits. The transaction is done even if it fails, as in database/sql.
@@ -208,7 +247,7 @@ func (t *tx) Commit() error {
 		return sql.ErrTxDone
 	}
 	t.conn.tx = nil
-	return t.raw.Commit()
+	return t.conn.withinGrace(t.ctx, t.raw.Commit)
 }
 
 // Rollback rolls back. If it fails, and no Options.Dirty says that all is
@@ -218,7 +257,7 @@ func (t *tx) Rollback() error {
 		return sql.ErrTxDone
 	}
 	t.conn.tx = nil
-	err := t.raw.Rollback()
+	err := t.conn.withinGrace(t.ctx, t.raw.Rollback)
 	t.conn.doubt = err
 	return err
 }

@@ -465,6 +465,111 @@ func TestWhatTheSocketOfADialerWaitsForEndsWithCtx(t *testing.T) {
 	})
 }
 
+// slow is a driver's connection whose calls read from a socket and do not heed ctx.
+type slow struct {
+	full
+	begins bool // its begin reads nothing
+	socket net.Conn
+}
+
+func (s slow) read() error {
+	_, err := s.socket.Read(make([]byte, 1))
+	return err
+}
+
+func (s slow) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
+	if s.begins {
+		return s, nil
+	}
+	return s, s.read()
+}
+
+func (s slow) Commit() error   { return s.read() }
+func (s slow) Rollback() error { return s.read() }
+
+// openSlow opens a slow connection of a backend with a Grace of 2 s, and returns the server's end of it.
+func openSlow(t *testing.T, begins bool) (*sqldriver.Backend, *sqldriver.Conn, net.Conn) {
+	t.Helper()
+	near, far := net.Pipe()
+	t.Cleanup(func() { far.Close() })
+	_, raw := newFull()
+	b, err := sqldriver.New(dialer{connector{conn: slow{raw, begins, near}}, near}, sqldriver.Options{Grace: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, c, far
+}
+
+func TestBeginTxEndsWithItsContextThoughTheDriverDoesNotHeedIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, c, _ := openSlow(t, false)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		_, err := c.BeginTx(ctx, driver.TxOptions{})
+		if b.Classify(err) != pool.Dead || !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) != time.Second {
+			t.Errorf("BeginTx: %v after %v, want the end of the ctx and a dead connection after 1s", err, time.Since(begun))
+		}
+	})
+}
+
+func TestTheEndOfATransactionHasItsGraceAfterTheContextOfTheBegin(t *testing.T) {
+	for name, end := range map[string]func(driver.Tx) error{"Commit": driver.Tx.Commit, "Rollback": driver.Tx.Rollback} {
+		t.Run(name, func(t *testing.T) {
+			for _, tt := range []struct {
+				what          string
+				ctx, answer   time.Duration // when they come, if they do
+				returns       time.Duration
+				lost, without bool
+			}{
+				{"silence", time.Second, 0, 3 * time.Second, true, false},
+				{"silence after the ctx", -1, 0, 2 * time.Second, true, false},
+				{"an answer within the grace", time.Second, 2 * time.Second, 2 * time.Second, false, false},
+				{"an answer before the ctx ends", time.Minute, time.Second, time.Second, false, false},
+				{"a late answer, and a ctx that does not end", 0, time.Hour, time.Hour, false, true},
+			} {
+				synctest.Test(t, func(t *testing.T) {
+					b, c, far := openSlow(t, true)
+					ctx, cancel := context.WithCancel(t.Context())
+					if tt.without {
+						ctx = context.Background()
+					}
+					defer cancel()
+					tx, err := c.BeginTx(ctx, driver.TxOptions{})
+					if err != nil {
+						t.Fatal(err)
+					}
+					switch {
+					case tt.ctx < 0:
+						cancel()
+					case tt.ctx > 0:
+						defer time.AfterFunc(tt.ctx, cancel).Stop()
+					}
+					if tt.answer > 0 {
+						time.AfterFunc(tt.answer, func() { far.Write([]byte{0}) })
+					}
+					begun := time.Now()
+					err = end(tx)
+					if took := time.Since(begun); took != tt.returns || (err != nil) != tt.lost || tt.lost && b.Classify(err) != pool.Dead {
+						t.Errorf("%s: %v after %v, want an error that means dead: %v, after %v", tt.what, err, took, tt.lost, tt.returns)
+					}
+					if tt.lost {
+						return
+					}
+					time.AfterFunc(time.Hour, func() { far.Write([]byte{0}) })
+					if tx, err = c.BeginTx(context.Background(), driver.TxOptions{}); err != nil || tx.Commit() != nil {
+						t.Errorf("%s: the connection has a limit afterwards: %v", tt.what, err)
+					}
+				})
+			}
+		})
+	}
+}
+
 func TestBeginTxKeepsTheRulesOfDatabaseSQLForADriverWithOnlyBegin(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
