@@ -166,6 +166,14 @@ func (k database) atRest(t *testing.T, m *manage.Manager, dsn string, max int) {
 	}
 }
 
+// elsewhere is a DSN of a server that leads to another database than its own, so that who
+// looks on is not counted.
+func (k database) elsewhere(s *servertest.Server) string {
+	other := map[string]string{"postgres": "/template1", "mysql": "/mysql"}[k.name]
+	i := strings.LastIndex(s.DSN(), "/")
+	return s.DSN()[:i] + other + strings.TrimPrefix(s.DSN()[i+1:], nameIn(s.DSN()))
+}
+
 // sessionsOf returns the numbers of the sessions in the database of dsn. admin is in another one.
 func (k database) sessionsOf(t *testing.T, admin *sql.DB, dsn string) []int64 {
 	t.Helper()
