@@ -39,6 +39,7 @@ func (d *dialer) opened() *wire {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ready = true
+	d.conn.open = true
 	return d.conn
 }
 

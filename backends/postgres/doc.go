@@ -34,6 +34,13 @@
 //
 // A query without a ctx that ends is yours to wait for.
 //
+// # What is not run twice
+//
+// lib/pq says driver.ErrBadConn of a connection that ends before the answer has come, and database/sql
+// then runs the statement again, though the server may have executed it. Here that is a
+// *net.OpError, which wraps io.ErrUnexpectedEOF and is not tried again. Of a session that the server
+// ends by an error it stays driver.ErrBadConn: what went on there is rolled back.
+//
 // # What costs a round trip
 //
 // Nothing at Acquire: a look at the socket tells whether the server has closed the connection,

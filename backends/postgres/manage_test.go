@@ -2,12 +2,16 @@ package postgres_test
 
 import (
 	"database/sql"
+	"errors"
+	"io"
 	"sync"
 	"testing"
 
+	"github.com/lidopool/lido/backends/backendtest"
 	"github.com/lidopool/lido/backends/postgres"
 	"github.com/lidopool/lido/backends/servertest"
 	"github.com/lidopool/lido/manage"
+	"github.com/lidopool/lido/pool"
 )
 
 func TestNoStatementFailsAfterARestartThatLeftEveryIdleConnectionStale(t *testing.T) {
@@ -42,4 +46,57 @@ func TestNoStatementFailsAfterARestartThatLeftEveryIdleConnectionStale(t *testin
 	s.Kill()
 	s.Start()
 	work(db)
+}
+
+// database/sql tries again what meets driver.ErrBadConn, which lib/pq says of a connection that ends in the
+// middle of an answer.
+func TestAStatementWhoseAnswerIsLostIsNotRunTwice(t *testing.T) {
+	for name, change := range map[string]func(dsn string) string{
+		"plain": func(dsn string) string { return dsn },
+		"TLS":   withTLS,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := servertest.Postgres(t)
+			dsn := s.Database(t)
+			proxy := backendtest.NewProxy(t, s.Addr())
+			m := manage.New(manage.Options{})
+			defer m.Close()
+			if err := m.Register(postgres.Backend{}); err != nil {
+				t.Fatal(err)
+			}
+			past, err := m.OpenDB("postgres", dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer past.Close()
+			if _, err := past.Exec("CREATE TABLE entry (id int)"); err != nil {
+				t.Fatal(err)
+			}
+			through, err := m.OpenDB("postgres", change(servertest.Redirect(dsn, proxy.Addr())))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer through.Close()
+			if err := through.Ping(); err != nil {
+				t.Fatal(err)
+			}
+
+			proxy.CutAfter(1) // one byte of the answer; and so a second try would show by the error of its open
+			_, err = through.Exec("INSERT INTO entry VALUES (1)")
+			if _, again := errors.AsType[*pool.OpenError](err); again || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("the statement: %v, want the end of its connection", err)
+			}
+			proxy.Heal()
+			until(t, "the row is there", func() bool {
+				var n int
+				if err := past.QueryRow("SELECT count(*) FROM entry").Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+				return n == 1
+			})
+			if err := through.Ping(); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
 }

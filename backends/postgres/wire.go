@@ -25,6 +25,7 @@ type wire struct {
 	raw syscall.RawConn // nil: there is no looking into it
 
 	doubtful atomic.Bool // a cancel request was begun, and the limit stands; changed under mu
+	open     bool        // the driver has opened the connection; set before anybody gets it
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
@@ -72,6 +73,11 @@ func (w *wire) limitTo(t time.Time) {
 // Read implements net.Conn.
 func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
+	if err == io.EOF && w.open {
+		// The driver makes driver.ErrBadConn of it, at which database/sql runs the statement once more, though it may
+		// have been executed. A *net.OpError it leaves alone. A server that ends a session says so first.
+		err = &net.OpError{Op: "read", Net: w.LocalAddr().Network(), Source: w.LocalAddr(), Addr: w.RemoteAddr(), Err: io.ErrUnexpectedEOF}
+	}
 	if w.doubtful.Load() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
