@@ -94,7 +94,7 @@ func TestNoStatementFailsThoughARestartLeftEveryIdleConnectionStale(t *testing.T
 }
 
 // The server counts.
-func TestAStatementIsPreparedOnceOnEachConnection(t *testing.T) {
+func TestAServerPreparesAStatementOnceOnEachConnection(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, k database) {
 		settings := map[string][]string{"postgres": {"log_min_duration_statement=0"}}[k.name] // which logs each parse
 		s := k.own(t, settings...)
