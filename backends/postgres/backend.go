@@ -74,6 +74,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		Reset:    reset,
 		Classify: Classify,
 		Begins:   Begins,
+		Streams:  streams,
 		Check:    check,
 		Full:     full,
 		Grace:    b.Grace,

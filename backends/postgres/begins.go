@@ -26,6 +26,9 @@ func Begins(query string) bool {
 	}
 }
 
+// streams reports whether a text is one of those that lib/pq executes row by row: a COPY.
+func streams(query string) bool { return isWord(skipSpace(query), "copy") }
+
 // isWord reports whether s begins with a word, given in lower case.
 func isWord(s, word string) bool {
 	if len(s) < len(word) || !strings.EqualFold(s[:len(word)], word) {

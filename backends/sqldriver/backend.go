@@ -29,6 +29,10 @@ type Options struct {
 	// Conn.Raw, Reset ends it with the texts ROLLBACK or COMMIT, which must be no error where
 	// none is open. Nil, and no Dirty: only transactions begun by Conn.BeginTx are seen.
 	Begins func(query string) bool
+	// Streams reports whether an SQL text works only as a prepared statement, because each of its
+	// executions sends a row, as a COPY FROM STDIN of lib/pq does. Then package manage prepares it
+	// also where it prepares nothing. Nil: none does.
+	Streams func(query string) bool
 	// Check tells, at a checkout, whether a connection that lay idle is usable, without a
 	// round trip. socket is nil unless the connector is a Dialer. Nil: what the driver's
 	// ResetSession says, if it has one; that is called as database/sql does, on the acquirer's
@@ -129,7 +133,7 @@ func (b *Backend) Open(ctx context.Context) (_ *Conn, err error) {
 	case raw == nil:
 		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
-	c := &Conn{raw: raw, socket: socket, grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins}
+	c := &Conn{raw: raw, socket: socket, grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins, stream: b.options.Streams}
 	sound := false
 	defer func() {
 		if !sound { // refused, or Validate panicked

@@ -18,6 +18,7 @@ type Conn struct {
 	grace  time.Duration          // Options.Grace
 	dirty  func(driver.Conn) bool // Options.Dirty
 	begins func(string) bool      // Options.Begins
+	stream func(string) bool      // Options.Streams
 
 	kept      any       // see Keep
 	idleSince time.Time // its last return, if Options.CheckAfter asks
@@ -55,6 +56,9 @@ func (c *Conn) For(query string) driver.Conn {
 	}
 	return c.raw
 }
+
+// Streams is Options.Streams.
+func (c *Conn) Streams(query string) bool { return c.stream != nil && c.stream(query) }
 
 // Within makes calls of the driver that end when ctx does, if the socket is known (see
 // Dialer). If they were cut short the connection is unusable, since half an answer may be on its
