@@ -2,6 +2,7 @@ package manage_test
 
 import (
 	"database/sql"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -146,5 +147,56 @@ func TestWithoutThePresetAPreparedStatementMeetsAnotherConnection(t *testing.T) 
 		}
 		_ = one.Close()
 		_ = other.Close()
+	}
+}
+
+func TestRowsAreCopiedInWherePreparedStatementsGoAsTexts(t *testing.T) {
+	s := servertest.PgBouncer(t, servertest.Postgres(t), "pool_mode=transaction", "default_pool_size=1")
+	_, db := postgresql.open(t, s.Database(t)+"&binary_parameters=yes", "pool_preset=transaction-pooler")
+	mustExec(t, db, "CREATE TABLE t (n INT)")
+	for range 2 {
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stmt, err := tx.Prepare("/* from a file */ COPY t (n) FROM STDIN")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 5 {
+			if _, err := stmt.Exec(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(stmt.Close(), tx.Commit()); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := number(t, db, "SELECT count(*) FROM t"); n != 10 {
+		t.Errorf("%d rows are there, want 10", n)
+	}
+}
+
+// The rows of a COPY are sent in pieces: what is wrong with the last of them is told at its end, by Close if
+// nobody asks before.
+func TestAnErrorOfTheLastRowsThatAreCopiedInIsTold(t *testing.T) {
+	_, db := postgresql.open(t, servertest.Postgres(t).Database(t), "")
+	mustExec(t, db, "CREATE TABLE t (n INT)")
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stmt, err := tx.Prepare("COPY t (n) FROM STDIN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stmt.Exec("no number"); err != nil {
+		t.Fatal(err)
+	}
+	if err := stmt.Close(); err == nil || !strings.Contains(err.Error(), "no number") {
+		t.Errorf("Close: %v, want the server's refusal", err)
+	}
+	if err := tx.Commit(); err == nil {
+		t.Error("the transaction was committed, and its rows are not there")
 	}
 }

@@ -55,7 +55,10 @@ var (
 // eachDatabase runs a test against both servers.
 func eachDatabase(t *testing.T, test func(t *testing.T, k database)) {
 	for _, k := range []database{postgresql, mariadb} {
-		t.Run(k.name, func(t *testing.T) { test(t, k) })
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel() // much of the time is spent waiting
+			test(t, k)
+		})
 	}
 }
 
