@@ -135,16 +135,23 @@ func rounds() int {
 var manySeats = []int{1, 64}
 
 func TestReleaseAndSuspendAtTheSameMomentBringTheSeatOnce(t *testing.T) {
-	for _, seats := range manySeats {
+	for i, seats := range append(manySeats, manySeats...) {
 		p, s, _ := onFastPath(t, seats)
 		for range seats - 1 {
 			borrow(t, p)
 		}
+		clean := i >= len(manySeats)
 		var l pool.Lease[*owned]
 		var found []pool.Seat
 		var err error
 		byRelease := 0
-		duel(rounds(), func() { l = borrow(t, p) }, func() { found = s.suspend() }, func() { err = l.Release() }, func() {
+		duel(rounds(), func() { l = borrow(t, p) }, func() { found = s.suspend() }, func() {
+			if clean {
+				err = l.ReleaseClean()
+			} else {
+				err = l.Release()
+			}
+		}, func() {
 			_, releases := s.visits()
 			if err != nil {
 				t.Fatalf("Release: %v, want nil", err)
@@ -219,6 +226,11 @@ func TestCloseAndAFastVerbAtTheSameMomentCloseTheResourceOnce(t *testing.T) {
 		"Release": func(t *testing.T, _ *pool.Pool[*owned], held pool.Lease[*owned]) {
 			if err := held.Release(); err != nil {
 				t.Errorf("Release during Close: %v, want nil", err)
+			}
+		},
+		"ReleaseClean": func(t *testing.T, _ *pool.Pool[*owned], held pool.Lease[*owned]) {
+			if err := held.ReleaseClean(); err != nil {
+				t.Errorf("ReleaseClean during Close: %v, want nil", err)
 			}
 		},
 		"Acquire": func(t *testing.T, p *pool.Pool[*owned], _ pool.Lease[*owned]) {
