@@ -248,7 +248,7 @@ func (e *eye) copyIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stmt, err := tx.Prepare(pq.CopyIn("t", "name", "f"))
+		stmt, err := tx.Prepare(`COPY "t" ("name", "f") FROM STDIN`)
 		if err != nil {
 			e.say("prepare of a copy: %s", failure(err))
 			_ = tx.Rollback()
