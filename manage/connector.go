@@ -15,7 +15,8 @@ import (
 // OpenDB returns an *sql.DB whose connections come from the pool for dsn, which is made
 // if there is none. It opens no connection. The DB's own Stats count what database/sql takes
 // for connections; those of the pool are Manager.Stats. Of its limits, SetMaxOpenConns is
-// better left alone: its line is not served in order. The others only cost time.
+// better left alone: its line is not served in order, and a Conn that came by it may lease at its first use
+// only. The others only cost time.
 //
 // It is the caller's to close. Once all the DBs of a pool are closed, and no Connect has used it,
 // the manager disposes of the pool.
