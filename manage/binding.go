@@ -80,6 +80,10 @@ func (p *proxy) unbind() {
 		p.stmts = p.stmts[:0]
 		p.mu.Unlock()
 	}
+	if p.streams > 0 {
+		p.streams = 0
+		p.condemn(errStreaming)
+	}
 	if p.forget {
 		p.guard.drop()
 	}

@@ -76,7 +76,8 @@
 //
 // A prepared statement is a text that finds its statement on whatever connection it meets: each
 // keeps those of which nobody has more need, up to pool_statements of them. So code that prepares once,
-// or each time, prepares on each connection once. It is not kept if it gave an error.
+// or each time, prepares on each connection once. It is not kept if it gave an error,
+// nor is a COPY of PostgreSQL, of which each execution sends a row.
 //
 // Close what you open: forgotten sql.Rows, sql.Tx and sql.Conn never come back by themselves,
 // because database/sql keeps hold of them. Only a [Conn] of Connect that is dropped

@@ -145,11 +145,10 @@ func (g *guard) take(query string) *prepared {
 
 // add is for a statement that was just prepared, and is in use.
 func (g *guard) add(query string, raw driver.Stmt) *prepared {
-	once := raw.NumInput() < 0
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.keeps.Add(1)
-	return g.shelf.add(query, raw, once)
+	return g.shelf.add(query, raw)
 }
 
 // give puts a statement on the shelf, or has the next reap close it.
@@ -164,43 +163,33 @@ func (g *guard) give(p *prepared) {
 // went well: a panic is not let through, since the statement may have been somebody else's.
 func (g *guard) reap() (sound bool) {
 	for sound = true; g.due.Load(); {
-		if p := g.over(); p != nil && !g.closeQuietly(p) {
+		if raw := g.over(); raw != nil && !closeQuietly(raw) {
 			sound = false
 		}
 	}
 	return sound
 }
 
-// closeQuietly closes a statement, and leaves there what the driver says. It reports whether that ended
-// without a panic.
-func (g *guard) closeQuietly(p *prepared) (ended bool) {
+// closeQuietly closes a statement. It reports whether that ended without a panic; nobody is there to be told of
+// an error.
+func closeQuietly(raw driver.Stmt) (ended bool) {
 	defer func() { _ = recover() }()
-	err := p.raw.Close()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	p.ended = err
+	_ = raw.Close()
 	return true
 }
 
-// endOf is what the driver said of the end of a statement, if that has come.
-func (g *guard) endOf(p *prepared) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return p.ended
-}
-
 // over is the next statement to close; nil if there is none.
-func (g *guard) over() (p *prepared) {
+func (g *guard) over() (raw driver.Stmt) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if n := len(g.shelf.over); n > 0 {
-		p = g.shelf.over[n-1]
+		raw = g.shelf.over[n-1]
 		g.shelf.over[n-1] = nil
 		g.shelf.over = g.shelf.over[:n-1]
 		g.keeps.Add(-1)
 	}
 	g.due.Store(len(g.shelf.over) > 0)
-	return p
+	return raw
 }
 
 // drop has every statement closed that nobody uses, by the next reap.
@@ -231,7 +220,7 @@ func (g *guard) closeAll() {
 	for _, r := range open {
 		_ = r.raw.Close()
 	}
-	_ = g.reap()
+	g.reap()
 }
 
 // guarded is the backend of a pool. It keeps a guard beside every connection, and has

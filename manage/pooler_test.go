@@ -177,6 +177,36 @@ func TestRowsAreCopiedInWherePreparedStatementsGoAsTexts(t *testing.T) {
 	}
 }
 
+func TestAConnectionInTheMiddleOfACopyIsNotLentToTheNext(t *testing.T) {
+	dsn := servertest.Postgres(t).Database(t)
+	m, db := postgresql.open(t, dsn, "pool_size=1&pool_max_overflow=0&pool_reset=none")
+	mustExec(t, db, "CREATE TABLE t (n INT)")
+	c, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustExecOn(t, c, "BEGIN") // else lib/pq refuses it
+	stmt, err := c.PrepareContext(t.Context(), "COPY t (n) FROM STDIN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	if n := number(t, db, "SELECT count(*) FROM t"); n != 0 {
+		t.Errorf("%d rows are there, want none", n)
+	}
+	if s := statsOf(t, m, "postgres", dsn); s.Opened != 2 {
+		t.Errorf("%d connections were opened, want 2", s.Opened)
+	}
+	if _, err := stmt.Exec(1); err == nil {
+		t.Error("a row was copied in by way of a connection that is somebody else's")
+	}
+	if err := stmt.Close(); err != nil {
+		t.Errorf("close of the statement: %v", err)
+	}
+}
+
 // The rows of a COPY are sent in pieces: what is wrong with the last of them is told at its end, by Close if
 // nobody asks before.
 func TestAnErrorOfTheLastRowsThatAreCopiedInIsTold(t *testing.T) {

@@ -46,6 +46,7 @@ type proxy struct {
 	guard *guard
 
 	stmts   []*stmt    // that have a prepared statement of the connection
+	streams int        // open
 	rows    int        // open, counted where the connection is shared
 	turn    bool       // this proxy has the turn of a common connection
 	fault   pool.Fault // the worst met

@@ -10,9 +10,6 @@ import (
 // whomever, need not be prepared again. It is guarded by its guard's mu, and calls no driver:
 // what is to be closed is left in over.
 //
-// A statement whose driver does not know how many arguments it takes is not kept: it may be one that is used up
-// when it is executed, such as a COPY of lib/pq, or a batch.
-//
 // A statement has one user at a time. If its text is prepared again meanwhile, that is a second
 // statement, as it would be without the shelf.
 type shelf struct {
@@ -22,7 +19,7 @@ type shelf struct {
 	all    list.List            // of *prepared, those last put on the shelf first
 	byText map[string]*prepared // of each text one
 	idle   int                  // how many nobody uses
-	over   []*prepared          // to be closed
+	over   []driver.Stmt        // to be closed
 }
 
 // prepared is a statement that a driver has prepared on one connection.
@@ -31,9 +28,7 @@ type prepared struct {
 	raw    driver.Stmt
 	at     *list.Element // nil once it is over
 	busy   bool          // somebody uses it
-	once   bool          // it is for its first user only
 	failed bool          // it gave an error: it is not kept, since the error may lie in it
-	ended  error         // what the driver said when it was closed
 }
 
 // statementCounts count what the shelves of a pool did.
@@ -75,10 +70,10 @@ func (s *shelf) take(query string) *prepared {
 }
 
 // add is for a statement that was just prepared, for somebody to use.
-func (s *shelf) add(query string, raw driver.Stmt, once bool) *prepared {
-	p := &prepared{query: query, raw: raw, busy: true, once: once}
+func (s *shelf) add(query string, raw driver.Stmt) *prepared {
+	p := &prepared{query: query, raw: raw, busy: true}
 	p.at = s.all.PushFront(p)
-	if !once && s.byText[query] == nil {
+	if s.byText[query] == nil {
 		if s.byText == nil {
 			s.byText = map[string]*prepared{}
 		}
@@ -121,7 +116,7 @@ func (s *shelf) discard(p *prepared) {
 	}
 	s.all.Remove(p.at)
 	p.at = nil
-	s.over = append(s.over, p)
+	s.over = append(s.over, p.raw)
 	s.counts.open.Add(-1)
 }
 

@@ -51,8 +51,11 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 	if err := p.ready(ctx); err != nil {
 		return nil, err
 	}
+	if p.conn.Streams(query) {
+		return p.stream(ctx, query)
+	}
 	s := &stmt{proxy: p, query: query, tenancy: p.tenancy.Load()}
-	if p.entry.settings.Statements == AsText && !p.conn.Streams(query) {
+	if p.entry.settings.Statements == AsText {
 		switch p.raw().(type) {
 		//lint:ignore SA1019 drivers that have only this must keep working
 		case driver.ExecerContext, driver.Execer:
@@ -128,25 +131,24 @@ func (s *stmt) Close() error {
 	p := s.proxy
 	p.live--
 	p.mu.Lock()
-	own := s.own
-	held := own != nil
+	held := s.own != nil
 	switch {
 	case !held:
 	case s.asked && len(p.stmts) <= p.entry.backend.room:
 		// Rows of it may be open, which another user of it would disturb: it is given back with the connection.
 		held = false
 	default:
-		own.failed = own.failed || s.asked // there are many of these already: closed, as it would be without us
-		s.own = nil
+		s.own.failed = s.own.failed || s.asked // there are many of these already: closed, as it would be without us
 		p.stmts = slices.DeleteFunc(p.stmts, func(o *stmt) bool { return o == s })
-		p.guard.give(own)
+		p.guard.give(s.own)
+		s.own = nil
 	}
 	p.mu.Unlock()
 	if !held || p.pinned { // a pinned one may be bound for another holder by now, who reaps
 		return nil
 	}
 	p.reap()
-	return p.guard.endOf(own) // of a COPY, say, of which the last rows are sent only now
+	return nil
 }
 
 // mayReap reports whether statements may be closed that others have left.

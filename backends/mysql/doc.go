@@ -28,6 +28,14 @@
 // completion_type must be NO_CHAIN, the default: otherwise each transaction begins the next one. A
 // connection where it is not is refused.
 //
+// # What ends on time
+//
+// The driver heeds a ctx by closing the connection. It takes none for Commit and Rollback, and
+// would wait for a server that is frozen until TCP gives up: those end [Backend.Grace] after
+// the ctx of their BeginTx has ended, at the latest, and the connection is dead. What a server was
+// doing when its connection was closed it goes on to do, and notices later: MariaDB ends a SLEEP
+// after 5 s.
+//
 // # Reset
 //
 // The reset mode rollback ends transactions and unlocks tables. It leaves alone what else belongs

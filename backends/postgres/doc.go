@@ -30,7 +30,9 @@
 //     socket too.
 //   - A query of yours whose ctx has ended has [Backend.Grace] more to hear the
 //     server's answer. Then its socket is given up: it fails with a *net.OpError that says so, which
-//     satisfies errors.Is for os.ErrDeadlineExceeded, and the connection is dead.
+//     satisfies errors.Is for os.ErrDeadlineExceeded, and the connection is dead. So has the
+//     Commit or Rollback of a transaction after the ctx of its BeginTx.
+//   - BeginTx, for which lib/pq heeds no ctx at all, ends with its ctx, and the connection is dead.
 //
 // A query without a ctx that ends is yours to wait for.
 //

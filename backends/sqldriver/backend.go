@@ -31,7 +31,7 @@ type Options struct {
 	Begins func(query string) bool
 	// Streams reports whether an SQL text works only as a prepared statement, because each of its
 	// executions sends a row, as a COPY FROM STDIN of lib/pq does. Then package manage prepares it
-	// also where it prepares nothing. Nil: none does.
+	// each time, and also where it prepares nothing. Nil: none does.
 	Streams func(query string) bool
 	// Check tells, at a checkout, whether a connection that lay idle is usable, without a
 	// round trip. socket is nil unless the connector is a Dialer. Nil: what the driver's
