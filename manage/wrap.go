@@ -25,6 +25,10 @@ import (
 // in-memory database, where each connection has data of its own, is not noticed: such a one
 // needs the strategy static, or pool_size=1 without overflow (pool_max_overflow=0).
 //
+// What makes an idle connection unfit to be lent, the driver says by its ResetSession, if it has one:
+// pgx, that a text has left a transaction open, and that the session has ended, if it was idle for a
+// second. pool_ping=true asks before every use. A transaction begun by a text is not noticed otherwise.
+//
 // Wrapping the same driver under the same name again does nothing; another one is an
 // error. Two values that the driver's package made by &Driver{} are not the same: keep
 // the driver that the first Wrap returned.
