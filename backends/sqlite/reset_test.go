@@ -17,7 +17,7 @@ import (
 )
 
 // endless runs until it is interrupted.
-const endless = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM r) SELECT count(*) FROM r"
+const endless = "WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM r LIMIT 100000000) SELECT count(*) FROM r"
 
 // begins are the ways to open a transaction on the driver's own connection.
 var begins = map[string]func(*testing.T, *sqlite3.SQLiteConn){
