@@ -273,7 +273,7 @@ func (g *guarded) Reset(ctx context.Context, c *sqldriver.Conn) error {
 type statementDropper interface{ FullDropsStatements() bool }
 
 // Close implements pool.Backend. It closes even if the call that it waits for does
-// not return before ctx ends.
+// not return before ctx ends: where it can, by cutting that call short, and else beside it.
 func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	defer func() { err = g.Backend.Close(ctx, c) }() // also if something below panics
 	at := guardOf(c)
@@ -283,11 +283,19 @@ func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	at.closed.Store(true)
 	close(at.gone)
 	defer at.unpin()
-	if at.call.try() || at.call.wait(ctx, nil, nil) == nil {
+	if at.call.try() || at.call.wait(ctx, nil, nil) == nil || c.Cut() && at.calm() {
 		// Never given back: whoever comes finds it gone.
 		_ = c.Within(ctx, func() error { at.closeAll(); return nil })
 	}
 	return nil
+}
+
+// calm waits for the end of a call whose socket was cut. It reports whether that came.
+func (g *guard) calm() bool {
+	const ample = time.Second // arbitrary: longer than a call takes to fail that can neither read nor write
+	ctx, cancel := context.WithTimeout(context.Background(), ample)
+	defer cancel()
+	return g.call.wait(ctx, nil, nil) == nil
 }
 
 // Checks implements pool.Checker for a backend that does.

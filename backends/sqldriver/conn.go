@@ -96,6 +96,17 @@ func (c *Conn) withinGrace(ctx context.Context, call func() error) error {
 	return call()
 }
 
+// Cut closes the socket, so that the calls of the driver which are under way end, and all later
+// ones fail. Unlike the other methods it may be called beside them. It reports false, and has done
+// nothing, if the socket is not known. The connection must still be closed.
+func (c *Conn) Cut() bool {
+	if c.socket == nil {
+		return false
+	}
+	_ = c.socket.Close() // closed already, if it fails
+	return true
+}
+
 // String shows the type of the driver's connection, and nothing of what that holds.
 func (c Conn) String() string { return fmt.Sprintf("sqldriver.Conn(%T)", c.raw) }
 
