@@ -149,8 +149,9 @@ const (
 
 // Checker may be implemented by a Backend that can tell at little or no cost, without
 // Options.Ping, that an idle resource has died: because its socket is closed, say. An error
-// of Check is treated as one of Ping is: the resource is replaced, up to Options.Attempts, and
-// if Classify calls the error AllDead so are all that were opened before.
+// of Check is treated as one of Ping is: the resource is replaced, and if Classify calls the error
+// AllDead so are all that were opened before. Only a SlowCheck counts as one of Options.Attempts, unless
+// the resource was opened during this Acquire.
 type Checker[T any] interface {
 	// Checks says what Check does. New asks it once.
 	Checks() Check

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,4 +108,46 @@ func TestCheckThatPanicsIsAFailure(t *testing.T) {
 			release(t, l)
 		}
 	})
+}
+
+func TestQuickChecksThatFailAreNoAttempts(t *testing.T) {
+	for kind, fails := range map[pool.Check]bool{pool.QuickCheck: false, pool.SlowCheck: true} {
+		synctest.Test(t, func(t *testing.T) {
+			const stale = 3 // more than the attempts
+			c := checked{pooltest.NewFake(), kind, func(_ context.Context, r res) error {
+				if r.ID <= stale {
+					return pooltest.ErrDead
+				}
+				return nil
+			}}
+			p := openChecked(t, c, strategies.Queue{Size: stale}, pool.Options{Attempts: 2})
+			var held []testLease
+			for range stale {
+				held = append(held, acquire(t, p))
+			}
+			// Slow opens: who has found one stale takes what is returned next.
+			c.Always(pooltest.Open, pooltest.Slow(time.Second))
+			time.Sleep(time.Nanosecond)
+			waiting := start(t.Context(), p)
+			for _, l := range held {
+				synctest.Wait()
+				release(t, l)
+			}
+			r := <-waiting
+			if fails {
+				var attempts *pool.AttemptsError
+				if !errors.As(r.err, &attempts) {
+					t.Errorf("three slow checks that failed: %v, want an AttemptsError", r.err)
+				}
+				return
+			}
+			if r.err != nil {
+				t.Fatalf("three quick checks that failed: %v, want the resource that is opened", r.err)
+			}
+			if r.lease.Value().ID <= stale {
+				t.Errorf("resource %d was lent, which is stale", r.lease.Value().ID)
+			}
+			release(t, r.lease)
+		})
+	}
 }

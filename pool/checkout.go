@@ -32,7 +32,10 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 		} else if v, why = p.examine(ctx, r, start); v == fit {
 			l = p.lend(r, g)
 		} else if v == stale && r.own.Load().id > newest {
-			v, why = dead, errOutdated // or this might go on for ever
+			v = dead // or this might go on for ever
+			if why == nil {
+				why = errOutdated
+			}
 		}
 		switch v {
 		case fit:
@@ -108,7 +111,10 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 		if p.checks == QuickCheck {
 			timeout = Inline
 		}
-		if v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, timeout); v != fit {
+		switch v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, timeout); {
+		case v == dead && p.checks == QuickCheck:
+			return stale, err // no attempt: it has cost nothing, and there may be many after a restart of the server
+		case v != fit:
 			return v, err
 		}
 		pinged = pinged || p.checks == SlowCheck
