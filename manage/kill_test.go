@@ -241,6 +241,8 @@ func TestNoAccidentOfAServerLosesOrDoublesARow(t *testing.T) {
 				}
 				c := &census{max: most}
 				stop := make(chan struct{})
+				end := sync.OnceFunc(func() { close(stop) })
+				defer end() // also if the test gives up: nobody must go on into the next one
 				var busy, counting sync.WaitGroup
 				for range workers {
 					busy.Go(func() { b.work(db, stop) })
@@ -267,7 +269,7 @@ func TestNoAccidentOfAServerLosesOrDoublesARow(t *testing.T) {
 				}
 				after := b.count(committed)
 				until(t, "work goes on", func() bool { return b.count(committed) > after+200 })
-				close(stop)
+				end()
 				busy.Wait()
 				counting.Wait()
 
