@@ -12,8 +12,8 @@ import (
 
 // DB has the methods of *sql.DB that most code uses, with the real *sql.Rows, *sql.Row, *sql.Tx and
 // *sql.Stmt. Exec, Ping and Conn take a connection from the pool itself, without the
-// lock of database/sql that all users of an *sql.DB share: a fourth of the cost of its Conn, and a sixth of its Exec where
-// many want the few connections there are (BenchmarkSQL). The others are those of an *sql.DB of the same pool.
+// lock of database/sql that all users of an *sql.DB share: a fourth of the cost of its Conn, and of its Exec where
+// many want the few connections there are, with a driver that does nothing (make bench-sql). The others are those of an *sql.DB of the same pool.
 // It is for code that knows its database by an interface, as that of sqlc does; for everything else
 // there is OpenDB.
 //
