@@ -85,6 +85,9 @@ func (e *entry) pinDB() *sql.DB {
 	if !e.pins.CompareAndSwap(nil, db) {
 		_ = db.Close() // another was faster
 	}
+	if e.gone.Load() { // closeDB may have looked before there was one
+		_ = e.pins.Load().Close()
+	}
 	return e.pins.Load()
 }
 
@@ -139,7 +142,10 @@ func (d *DB) lease(ctx context.Context) (*pinned, error) {
 	at := g.pinned.Load()
 	if at == nil {
 		if at, err = e.pin(ctx, d.connector, g); err != nil {
-			_ = l.Discard(err)
+			_ = l.ReleaseClean() // it was not used
+			if e.gone.Load() {   // Dispose came in between, and has closed what pins are of
+				return d.lease(ctx)
+			}
 			return nil, err
 		}
 	}

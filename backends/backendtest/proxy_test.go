@@ -108,7 +108,8 @@ func hears(t *testing.T, c net.Conn, want error) {
 	}
 }
 
-// holds waits until the proxy has that many connections.
+// holds waits until the proxy has that many connections. In real time, like all here: a network tells
+// nobody what it has done.
 func holds(t *testing.T, p *backendtest.Proxy, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); p.Conns() != want; time.Sleep(time.Millisecond) {

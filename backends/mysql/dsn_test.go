@@ -133,7 +133,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, user, before, after, rest string) {
 		const marker = "hUnTeR2"
 		if strings.Contains(strings.ToLower(user+rest), "hunter") {
-			t.Skip()
+			t.Skip("the marker stands in what may be shown: no case of this test")
 		}
 		dsn := user + ":" + before + marker + after + "@" + rest
 		b := mysql.Backend{}
