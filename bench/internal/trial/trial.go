@@ -1,0 +1,53 @@
+package trial
+
+import (
+	"context"
+	"time"
+
+	"github.com/lidopool/lido/bench/internal/load"
+	"github.com/lidopool/lido/bench/internal/result"
+)
+
+// A Subject is a kind of pool that takes part.
+type Subject struct {
+	Name string
+	// Config is what result.Cell.Config says of it with so many resources.
+	Config func(size int) string
+	// Sized says whether it is a different pool with another size; one that is not is measured once for all sizes.
+	Sized bool
+	// Open makes a new pool with so many resources, which is closed after a window.
+	Open func(ctx context.Context, size int) (load.Target, error)
+	// Unfit says why it cannot do a workload with so many goroutines, or nothing. Nil: it can do all.
+	Unfit func(w load.Workload, goroutines, size int) string
+}
+
+// A Plan is what is to be measured: each subject under each workload, with each number of
+// goroutines and each size.
+type Plan struct {
+	Backend    string // its name
+	Subjects   []Subject
+	Workloads  []load.Workload
+	Goroutines []int
+	Sizes      []int
+	Rounds     int
+	Warm       time.Duration
+	Window     time.Duration
+	Seed       uint64
+	Baseline   string // the name of a subject. "": the first
+	Env        result.Environment
+}
+
+// A Progress is how far a run is.
+type Progress struct {
+	Done, All int           // windows
+	Left      time.Duration // until the end, as it looks now
+	Now       string        // what is being measured
+}
+
+// TODO(issue 6): the run.
+
+// Run measures. After each window watch, if not nil, is called with the result so far, which it must not keep
+// or change, from one goroutine. If ctx ends first the result is Partial, and the error ctx's cause.
+func Run(ctx context.Context, p Plan, watch func(result.File, Progress)) (result.File, error) {
+	panic("trial: not built yet")
+}

@@ -1,0 +1,4 @@
+package main
+
+// TODO(issue 6): the program.
+func main() {}
