@@ -26,6 +26,9 @@ func newKey(b Backend, dsn string) (Key, error) {
 	name := b.Name()
 	canonical, err := b.Canonical(dsn)
 	if err != nil {
+		if strings.HasPrefix(err.Error(), name+": ") { // a backend's errors begin with its own name, which often is this
+			return Key{}, fmt.Errorf("manage: %w", err)
+		}
 		return Key{}, fmt.Errorf("manage: %s: %w", name, err)
 	}
 	return Key{name, unique.Make(canonical), strings.TrimSpace(name + " " + b.Redact(canonical))}, nil

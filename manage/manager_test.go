@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lidopool/lido/backends/postgres"
 	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/backends/sqlite"
 	"github.com/lidopool/lido/manage"
@@ -234,6 +235,17 @@ func TestAnErrorNamesItsPoolOnce(t *testing.T) {
 		if !errors.Is(err, pool.ErrClosed) || !strings.HasPrefix(err.Error(), want) || strings.Count(err.Error(), p.Name()) != 1 {
 			t.Errorf("error is\n%v\nwant one that begins with\n%s\nand has the name once", err, want)
 		}
+	}
+}
+
+func TestAnErrorNamesItsBackendOnce(t *testing.T) {
+	m := manage.New(manage.Options{})
+	defer m.Close()
+	if err := m.Register(postgres.Backend{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Key("postgres", "port=x"); err == nil || !strings.HasPrefix(err.Error(), "manage: postgres: DSN ") {
+		t.Errorf("a DSN that cannot be read: %v, want manage: postgres: once", err)
 	}
 }
 
