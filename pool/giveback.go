@@ -121,8 +121,8 @@ func (p *Pool[T]) disposed(h *hold[T]) bool {
 // cleanUp does what has to be done to a resource on its return. If Backend.Reset does not
 // return in time, it is handed back as late and goes on with the resource.
 func (p *Pool[T]) cleanUp(r *record[T], res *hold[T], clean bool) (late *errand, err error) {
-	if !p.do.reset && !res.has(onReturn) && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0 {
-		return nil, nil
+	if (clean || !p.do.reset) && !res.has(onReturn) && len(p.on[onReset]) == 0 && len(p.on[onCheckin]) == 0 {
+		return nil, nil // before there is a deadline, which costs more than the rest
 	}
 	ctx, cancel := deadline(context.Background(), p.opts.ResetTimeout)
 	defer func() {

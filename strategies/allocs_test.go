@@ -50,6 +50,42 @@ func TestCycleDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestACleanReturnDoesNotAllocate(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector makes allocations of its own: run this without -race, as make test does")
+	}
+	for name, s := range map[string]pool.Strategy{
+		"queue":     strategies.Queue{Size: 1},
+		"static":    strategies.Static{},
+		"singleton": strategies.Singleton{Size: 1},
+		"assertion": strategies.Assertion{NoStack: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resets := 0
+			p, err := pool.New(pool.Funcs[int]{
+				OpenFunc:  func(context.Context) (int, error) { return 1, nil },
+				ResetFunc: func(context.Context, int) error { resets++; return nil },
+			}, s, pool.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			clean := func() {
+				l, err := p.Acquire(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = l.ReleaseClean()
+			}
+			clean() // opens
+			if n := testing.AllocsPerRun(1000, clean); n != 0 || resets > 0 {
+				t.Errorf("Acquire and ReleaseClean: %v allocations and %d resets, want none", n, resets)
+			}
+		})
+	}
+}
+
 func TestNestedCycleDoesNotAllocate(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector makes allocations of its own: run this without -race, as make test does")
