@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Field is one setting of a C. It is made by Int, Duration, Bool, Enum or String.
+// Field is one setting of a C. It is made by Int, Duration, Bool, Enum, String or Parsed.
 type Field[C any] struct {
 	Key  string
 	Want string // what is allowed, as a remedy: "give 0 to 9"
@@ -68,7 +68,7 @@ func Duration[C any](key, want string, at func(*C) *time.Duration, words ...Word
 	return newField(key, want, at, spelling[time.Duration]{
 		words: words,
 		parse: func(text string) (time.Duration, bool) { d, err := time.ParseDuration(text); return d, err == nil },
-		value: func(d time.Duration) any { return durationText(d) },
+		value: func(d time.Duration) any { return DurationText(d) },
 		valid: func(d time.Duration) bool { return d >= 0 },
 	})
 }
@@ -111,6 +111,16 @@ func String[C any, S ~string](key string, at func(*C) *S) Field[C] {
 	})
 	f.OmitZero = true
 	return f
+}
+
+// Parsed is a value with a text of its own: parse reports whether a text is allowed, and text
+// writes what parse reads.
+func Parsed[C any, V comparable](key, want string, at func(*C) *V, parse func(string) (V, bool), text func(V) string) Field[C] {
+	return newField(key, want, at, spelling[V]{
+		parse: parse,
+		value: func(v V) any { return text(v) },
+		valid: func(v V) bool { _, ok := parse(text(v)); return ok },
+	})
 }
 
 // spelling is how values of one type are written, apart from where they live.
@@ -181,9 +191,9 @@ func (s spelling[V]) named(v V) (text string, ok bool) {
 	return "", false
 }
 
-// durationText is d as ParseDuration reads it, without idle zeros ("1m", not
+// DurationText is d as ParseDuration reads it, without idle zeros ("1m", not
 // "1m0s") and without the one letter that a query would have to escape.
-func durationText(d time.Duration) string {
+func DurationText(d time.Duration) string {
 	s := strings.Replace(d.String(), "µ", "u", 1)
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

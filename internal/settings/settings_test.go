@@ -3,6 +3,7 @@ package settings_test
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -332,5 +333,25 @@ func TestNearestNameForgivesTyposButDoesNotGuess(t *testing.T) {
 	}
 	if got, want := settings.Unknown("xyz", known[:2]), `unknown; known: size, max`; got != want {
 		t.Errorf("Unknown: %s, want %s", got, want)
+	}
+}
+
+func TestParsedIsReadAndWrittenByTheTextOfItsType(t *testing.T) {
+	type options struct{ Ratio float64 }
+	f := settings.Parsed("ratio", "give 0 to 1", func(o *options) *float64 { return &o.Ratio },
+		func(text string) (float64, bool) {
+			v, err := strconv.ParseFloat(text, 64)
+			return v, err == nil && v >= 0 && v <= 1
+		},
+		func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) })
+	var o options
+	if !f.Parse(&o, "0.50") || o.Ratio != 0.5 || f.Text(&o) != "0.5" || !f.Valid(&o) {
+		t.Errorf("0.50 was read as %v, and is written %s", o.Ratio, f.Text(&o))
+	}
+	if f.Parse(&o, "2") || o.Ratio != 0.5 {
+		t.Errorf("2 was read: %v", o.Ratio)
+	}
+	if o.Ratio = 2; f.Valid(&o) {
+		t.Error("2 is valid")
 	}
 }
