@@ -1,16 +1,11 @@
 package load
 
-import (
-	"context"
-	"time"
-
-	"github.com/lidopool/lido/bench/internal/result"
-)
+import "time"
 
 // A Workload is who asks a pool for resources, and what they do with them. Its text is
 // name?key=value&…, where the name is one of Names, which gives the values of the keys not given.
 type Workload struct {
-	Name string // unique in a run
+	Name string // unique in a run: the shortest text of what ParseWorkload has read
 
 	Hold  Hold // what a holder does before it releases
 	Think Dist // what a goroutine waits after it has released. Closed loop only
@@ -47,23 +42,3 @@ const (
 	Sleep HoldKind = "sleep" // waits
 	Query HoldKind = "query" // uses the resource: Conn.Use
 )
-
-// A Window is how long a measurement lasts.
-type Window struct {
-	Goroutines   int
-	Size         int // resources of the pool, for how many must be held to make all others wait. 0: do not measure CPUWaiting
-	Warm, Length time.Duration
-	Seed         uint64
-}
-
-// A Finding is what Measure found.
-type Finding struct {
-	result.Sample
-	Waits *Histogram
-}
-
-// TODO(issue 6): the engine. Measure puts w on t for a window. It returns once all its goroutines have
-// ended; if ctx ends first, with what was found until then, and ctx's cause.
-func Measure(ctx context.Context, t Target, w Workload, in Window) (Finding, error) {
-	panic("load: not built yet")
-}
