@@ -25,7 +25,7 @@ func (v *visitor) comeAgain() {
 		}
 		err := v.visit(v.ctx, began)
 		v.done(err, r.phase.Load())
-		v.pause(err)
+		v.pause(err, began)
 	}
 }
 
@@ -51,7 +51,7 @@ func (v *visitor) cycle() {
 			// How many went well before the error nobody knows, so they do not count; and
 			// the next batch is of one.
 			v.done(err, phase)
-			v.pause(err)
+			v.pause(err, last)
 			batch = 1
 			last = time.Now()
 			continue
@@ -69,8 +69,9 @@ func (v *visitor) cycle() {
 	}
 }
 
-// pause lets others have the processor after an error.
-func (v *visitor) pause(err error) {
+// pause lets others have the processor after an error. began is when what failed had begun; zero
+// if nobody knows.
+func (v *visitor) pause(err error, began time.Time) {
 	gaveUp := v.gaveUp
 	v.gaveUp = false
 	switch {
@@ -83,7 +84,11 @@ func (v *visitor) pause(err error) {
 		runtime.Gosched()
 	default:
 		// Arbitrary: long enough to be cheap, short enough to be there when things are well again.
-		v.sleep(min(50*time.Microsecond<<min(v.row-1, 5), time.Millisecond))
+		pause := min(50*time.Microsecond<<min(v.row-1, 5), time.Millisecond)
+		if !began.IsZero() {
+			pause -= time.Since(began) // what took its time has left the processor to others
+		}
+		v.sleep(pause)
 		v.row++
 	}
 }

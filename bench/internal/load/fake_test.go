@@ -23,9 +23,30 @@ type fake struct {
 	mu     sync.Mutex
 	reads  int
 	writes int
-	depths map[int]int
-	busy   time.Duration // of all conns together
+	depths map[int]int // how often it was acquired within so many others
+	stays  []stay
 }
+
+// A stay is a visit, as the pool itself sees it.
+type stay struct{ came, entered, left time.Time }
+
+// within is for how long a part of each stay, from one moment to another, lay in the window, in all.
+func (f *fake) within(from, to time.Time, part func(stay) (begin, end time.Time)) (sum time.Duration) {
+	for _, s := range f.stays {
+		begin, end := part(s)
+		if begin.Before(from) {
+			begin = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		sum += max(end.Sub(begin), 0)
+	}
+	return sum
+}
+
+func waited(s stay) (begin, end time.Time) { return s.came, s.entered }
+func used(s stay) (begin, end time.Time)   { return s.entered, s.left }
 
 type conn struct{ f *fake }
 
@@ -54,7 +75,6 @@ func (c *conn) Use(ctx context.Context, write bool) error {
 	} else {
 		f.reads++
 	}
-	f.busy += takes
 	f.mu.Unlock()
 	if takes > 0 {
 		time.Sleep(takes)
@@ -85,6 +105,7 @@ func (f *fake) Visit(ctx context.Context, during func(context.Context, load.Conn
 			return err
 		}
 	}
+	came := time.Now()
 	f.waiting.Add(1)
 	var c *conn
 	select {
@@ -95,12 +116,14 @@ func (f *fake) Visit(ctx context.Context, during func(context.Context, load.Conn
 		return context.Cause(ctx)
 	}
 	f.inUse.Add(1)
+	entered := time.Now()
 	depth, _ := ctx.Value(depthKey{}).(int)
-	f.mu.Lock()
-	f.depths[depth]++
-	f.mu.Unlock()
 	err := during(context.WithValue(context.WithoutCancel(ctx), depthKey{}, depth+1), c)
 	f.inUse.Add(-1)
+	f.mu.Lock()
+	f.depths[depth]++
+	f.stays = append(f.stays, stay{came, entered, time.Now()})
+	f.mu.Unlock()
 	f.conns <- c
 	return err
 }

@@ -90,7 +90,14 @@ func (v *visitor) visitBounded(ctx context.Context, began time.Time) error {
 // enter is what a visitor does with what it was lent.
 func (v *visitor) enter(ctx context.Context, c Conn) error {
 	r := v.run
-	if v.timed {
+	phase := r.phase.Load()
+	switch {
+	case v.timed:
+		v.keep(time.Since(v.began))
+	case phase == ended: // it has waited since before the window, all through it
+		if v.began.IsZero() {
+			v.began = r.started
+		}
 		v.keep(time.Since(v.began))
 	}
 	if r.bounded {
@@ -101,7 +108,7 @@ func (v *visitor) enter(ctx context.Context, c Conn) error {
 		}
 		ctx = lent{v.ctx, ctx}
 	}
-	if r.phase.Load() == ended {
+	if phase == ended {
 		return nil
 	}
 	if err := v.hold(ctx, c); err != nil {
