@@ -19,9 +19,9 @@ func (v *visitor) comeAgain() {
 			}
 		}
 		v.timed = phase == r.waiting
-		var began time.Time
+		began := time.Duration(unmeasured)
 		if !r.apart || v.timed {
-			began = time.Now()
+			began = r.now()
 		}
 		err := v.visit(v.ctx, began)
 		v.done(err, r.phase.Load())
@@ -41,10 +41,10 @@ const (
 func (v *visitor) cycle() {
 	r := v.run
 	batch := 1
-	last := time.Now()
+	last := r.now()
 	for phase := r.phase.Load(); phase < timing; {
 		err := r.target.Cycle(v.ctx, batch)
-		now := time.Now()
+		now := r.now()
 		phase = r.phase.Load()
 		switch {
 		case err != nil:
@@ -53,13 +53,13 @@ func (v *visitor) cycle() {
 			v.done(err, phase)
 			v.pause(err, last)
 			batch = 1
-			last = time.Now()
+			last = r.now()
 			continue
 		case phase == counting:
 			v.ops += uint64(batch)
 		}
 		v.row = 0
-		switch took := now.Sub(last); {
+		switch took := now - last; {
 		case took < shortBatch && batch < mostBatch:
 			batch *= 2
 		case took > longBatch && batch > 1:
@@ -69,9 +69,9 @@ func (v *visitor) cycle() {
 	}
 }
 
-// pause lets others have the processor after an error. began is when what failed had begun; zero
-// if nobody knows.
-func (v *visitor) pause(err error, began time.Time) {
+// pause lets others have the processor after an error. began is when what failed had begun;
+// unmeasured if nobody knows.
+func (v *visitor) pause(err error, began time.Duration) {
 	gaveUp := v.gaveUp
 	v.gaveUp = false
 	switch {
@@ -85,8 +85,8 @@ func (v *visitor) pause(err error, began time.Time) {
 	default:
 		// Arbitrary: long enough to be cheap, short enough to be there when things are well again.
 		pause := min(50*time.Microsecond<<min(v.row-1, 5), time.Millisecond)
-		if !began.IsZero() {
-			pause -= time.Since(began) // what took its time has left the processor to others
+		if began != unmeasured {
+			pause -= v.run.now() - began // what took its time has left the processor to others
 		}
 		v.sleep(pause)
 		v.row++

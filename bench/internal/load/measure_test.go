@@ -494,6 +494,31 @@ func TestAPoolThatHeedsNothingDoesNotHangTheMeasurement(t *testing.T) {
 	})
 }
 
+func TestCPUWaitingFindsALostWakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := load.Measure(context.Background(), oversleeping{newFake(2)}, workload(t, "hold-sleep"), load.Window{Goroutines: 3, Size: 2, Length: time.Second})
+		if want := "load: 1 of 3 goroutines still waited 5s after all that was held had been released: a wake-up was lost"; err == nil || err.Error() != want {
+			t.Errorf("error is %v, want %s", err, want)
+		}
+	})
+}
+
+// oversleeping loses who has waited for longer than 20 ms.
+type oversleeping struct{ *fake }
+
+func (o oversleeping) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
+	select {
+	case c := <-o.conns:
+		err := during(ctx, c)
+		o.conns <- c
+		return err
+	case <-time.After(20 * time.Millisecond):
+		<-ctx.Done()
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
 func TestOpensAreThoseOfTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &opening{fake: newFake(1)}

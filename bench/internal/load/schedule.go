@@ -18,14 +18,13 @@ const lateTimer = 2 * time.Millisecond
 // A schedule says when arrivals are due. It is drawn as it is asked, and does not depend on how
 // the pool fares. Its methods may be called from any goroutine.
 type schedule struct {
-	mu    sync.Mutex
-	begin time.Time
-	rand  *rand.Rand
-	gap   float64 // mean, in ns, between bursts
-	even  bool
-	size  uint64  // arrivals of a burst
-	n     uint64  // arrivals so far
-	at    float64 // ns from begin: when the last burst was due
+	mu   sync.Mutex
+	rand *rand.Rand
+	gap  float64 // mean, in ns, between bursts
+	even bool
+	size uint64  // arrivals of a burst
+	n    uint64  // arrivals so far
+	at   float64 // ns: when the last burst was due
 	// woken are the latest bursts, as many as may be waited for at once, each at its number modulo
 	// their count.
 	woken []burst
@@ -34,20 +33,19 @@ type schedule struct {
 // A burst is arrivals that are due at the same time.
 type burst struct {
 	n    uint64
-	due  time.Time
+	due  time.Duration
 	late time.Duration // by which a timer woke the first of those who waited for it. Negative: nobody has been woken
 }
 
 // An arrival is one of a burst.
 type arrival struct {
 	n, burst uint64
-	due      time.Time
+	due      time.Duration
 	late     time.Duration // of its burst, as far as that is known
 }
 
 func newSchedule(w Workload, in Window) *schedule {
 	s := &schedule{
-		begin: time.Now(),
 		rand:  rand.New(rand.NewPCG(in.Seed, ^uint64(0))),
 		even:  w.Even,
 		size:  uint64(max(w.Burst, 1)),
@@ -69,7 +67,7 @@ func (s *schedule) next() arrival {
 		} else {
 			s.at += s.gap * s.rand.ExpFloat64()
 		}
-		*b = burst{n, s.begin.Add(time.Duration(s.at)), -1}
+		*b = burst{n, time.Duration(s.at), -1}
 	}
 	s.n++
 	return arrival{s.n, n, b.due, max(b.late, 0)}
@@ -78,7 +76,7 @@ func (s *schedule) next() arrival {
 func (s *schedule) slot(n uint64) *burst { return &s.woken[n%uint64(len(s.woken))] }
 
 // came is when an arrival came for whom somebody has waited until now. All of a burst come when its first does.
-func (s *schedule) came(a arrival, now time.Time) time.Time {
+func (s *schedule) came(a arrival, now time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.slot(a.burst)
@@ -87,11 +85,11 @@ func (s *schedule) came(a arrival, now time.Time) time.Time {
 	}
 	if b.late < 0 {
 		b.late = 0
-		if late := now.Sub(a.due); late <= lateTimer {
+		if late := now - a.due; late <= lateTimer {
 			b.late = late
 		}
 	}
-	return a.due.Add(b.late)
+	return a.due + b.late
 }
 
 // arrive is an open loop. Each visitor takes the next arrival that nobody has taken, and sleeps until it is
@@ -101,18 +99,18 @@ func (v *visitor) arrive(s *schedule) {
 	r := v.run
 	for r.phase.Load() != ended {
 		next := s.next()
-		came := next.due.Add(next.late)
-		if early := time.Until(next.due); early > 0 {
+		came := next.due + next.late
+		if early := next.due - r.now(); early > 0 {
 			if !v.sleep(early) {
 				return
 			}
-			came = s.came(next, time.Now())
+			came = s.came(next, r.now())
 		}
 		phase := r.phase.Load()
-		if phase == ended && !next.due.Before(r.over) {
+		if phase == ended && next.due >= r.over {
 			return
 		}
-		v.timed = phase != warming && !next.due.Before(r.started)
+		v.timed = phase != warming && next.due >= r.started
 		v.source.Seed(r.in.Seed, next.n*spread) // so that what it does is the same, whoever takes care of it
 		err := v.visit(v.ctx, came)
 		v.done(err, r.phase.Load())

@@ -18,14 +18,14 @@ type visitor struct {
 	inside func(context.Context, Conn) error // v.enter: made once, as each costs an allocation
 	timer  *time.Timer
 
-	depth   int         // of nested acquires
-	began   time.Time   // the acquire under way, or when it was due
-	timed   bool        // its wait counts
-	waiting bool        // it has not been served. Only where it may end before that
-	giveUp  *time.Timer // which ends it
-	gaveUp  bool        // an acquire of the last visit has ended by ctx
-	cut     bool        // a use ended only with the measurement's ctx
-	row     int         // errors in a row
+	depth   int           // of nested acquires
+	began   time.Duration // the acquire under way, or when it was due. unmeasured: nobody asks
+	timed   bool          // its wait counts
+	waiting bool          // it has not been served. Only where it may end before that
+	giveUp  *time.Timer   // which ends it
+	gaveUp  bool          // an acquire of the last visit has ended by ctx
+	cut     bool          // a use ended only with the measurement's ctx
+	row     int           // errors in a row
 
 	ops    uint64
 	errors map[string]uint64
@@ -47,8 +47,8 @@ func newVisitor(r *run, i int) *visitor {
 // spread makes far seeds of near ones: 2^64 divided by the golden ratio.
 const spread = 0x9E3779B97F4A7C15
 
-// visit acquires, holds and releases. began is when it was due; zero if nobody asks.
-func (v *visitor) visit(ctx context.Context, began time.Time) error {
+// visit acquires, holds and releases. began is when it was due; unmeasured if nobody asks.
+func (v *visitor) visit(ctx context.Context, began time.Duration) error {
 	if v.run.bounded {
 		return v.visitBounded(ctx, began)
 	}
@@ -57,10 +57,10 @@ func (v *visitor) visit(ctx context.Context, began time.Time) error {
 }
 
 // visitBounded is visit with a deadline, or for those who may give up.
-func (v *visitor) visitBounded(ctx context.Context, began time.Time) error {
-	w := &v.run.w
+func (v *visitor) visitBounded(ctx context.Context, began time.Duration) error {
+	r, w := v.run, &v.run.w
 	if w.Deadline > 0 {
-		c, cancel := context.WithDeadline(ctx, began.Add(w.Deadline))
+		c, cancel := context.WithDeadline(ctx, r.begin.Add(began+w.Deadline))
 		defer cancel()
 		ctx = c
 	}
@@ -69,16 +69,19 @@ func (v *visitor) visitBounded(ctx context.Context, began time.Time) error {
 		c, cancel := context.WithCancel(ctx)
 		defer cancel()
 		ctx = c
-		giveUp := time.AfterFunc(time.Until(began.Add(w.Patience.Draw(v.rand))), cancel)
+		giveUp := time.AfterFunc(began+w.Patience.Draw(v.rand)-r.now(), cancel)
 		defer giveUp.Stop()
 		v.giveUp = giveUp
 	}
+	if w.Rate == 0 || v.depth > 0 {
+		began = r.now() // making a ctx is no wait
+	}
 	v.began, v.waiting = began, true
-	err := v.run.target.Visit(ctx, v.inside)
+	err := r.target.Visit(ctx, v.inside)
 	if v.waiting {
 		v.waiting = false
-		if waited := time.Since(began); v.timed && w.Deadline > 0 && waited >= w.Deadline {
-			v.keep(waited)
+		if v.timed && ctx.Err() == context.DeadlineExceeded {
+			v.keep(r.now() - began)
 		}
 	}
 	if err != nil && ctx.Err() != nil {
@@ -93,12 +96,12 @@ func (v *visitor) enter(ctx context.Context, c Conn) error {
 	phase := r.phase.Load()
 	switch {
 	case v.timed:
-		v.keep(time.Since(v.began))
+		v.keep(r.now() - v.began)
 	case phase == ended: // it has waited since before the window, all through it
-		if v.began.IsZero() {
+		if v.began == unmeasured {
 			v.began = r.started
 		}
-		v.keep(time.Since(v.began))
+		v.keep(r.now() - v.began)
 	}
 	if r.bounded {
 		v.waiting = false
@@ -117,9 +120,9 @@ func (v *visitor) enter(ctx context.Context, c Conn) error {
 	if v.depth == r.w.Nested {
 		return nil
 	}
-	var began time.Time
+	began := time.Duration(unmeasured)
 	if v.timed || r.bounded {
-		began = time.Now()
+		began = r.now()
 	}
 	v.depth++
 	err := v.visit(ctx, began)
