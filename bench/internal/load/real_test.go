@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -87,7 +88,7 @@ func TestCyclesAreCountedInBatchesAndTheirWaitsTimedAfterwards(t *testing.T) {
 	if found.Ops > uint64(cycles) || found.Ops < uint64(cycles)/2 {
 		t.Errorf("%d ops of %d cycles", found.Ops, cycles)
 	}
-	if cycles < 100*calls {
+	if cycles < 10*calls {
 		t.Errorf("%d cycles in %d batches: the clock is read for each few", cycles, calls)
 	}
 	if n := found.Waits.Count(); n == 0 || n > visits || n < visits/2 {
@@ -114,20 +115,22 @@ func (c *counting) Visit(ctx context.Context, during func(context.Context, load.
 	return c.fake.Visit(ctx, during)
 }
 
-// CPUWaiting of who sleeps is next to nothing, that of who spins is a core and more. The bounds are
-// far from both, as the other tests and the garbage collector use processors too.
+// CPUWaiting of who sleeps is next to nothing, that of who spins a core and more. Others use the
+// machine, too, so one in ten tries must show it.
 func TestCPUWaitingTellsSleepersFromSpinners(t *testing.T) {
 	in := load.Window{Goroutines: 4, Size: 2, Length: 20 * time.Millisecond}
-	sleeping := measure(t, newFake(2), "query", in).CPUWaiting
-	if sleeping < 0 {
-		t.Skip("the time of processors is not known on this system")
+	var sleeping, awake float64
+	for range 10 {
+		sleeping = measure(t, newFake(2), "query", in).CPUWaiting
+		if sleeping < 0 && runtime.GOOS == "windows" {
+			t.Skip("the time of processors is not known on this system")
+		}
+		awake = measure(t, spinning{newFake(2)}, "query", in).CPUWaiting
+		if sleeping >= 0 && sleeping < 0.05 && awake > 0.3 {
+			return
+		}
 	}
-	if sleeping > 0.4 {
-		t.Errorf("who sleeps uses %v cores", sleeping)
-	}
-	if got := measure(t, spinning{newFake(2)}, "query", in).CPUWaiting; got < 0.2 {
-		t.Errorf("who spins uses %v cores", got)
-	}
+	t.Errorf("who sleeps uses %v cores, who spins %v", sleeping, awake)
 }
 
 type spinning struct{ *fake }
