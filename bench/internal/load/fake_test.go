@@ -118,7 +118,7 @@ func (f *fake) Visit(ctx context.Context, during func(context.Context, load.Conn
 	f.inUse.Add(1)
 	entered := time.Now()
 	depth, _ := ctx.Value(depthKey{}).(int)
-	err := during(context.WithValue(context.WithoutCancel(ctx), depthKey{}, depth+1), c)
+	err := during(context.WithValue(ctx, depthKey{}, depth+1), c) // ctx as it is: a pool that passes it on
 	f.inUse.Add(-1)
 	f.mu.Lock()
 	f.depths[depth]++

@@ -14,7 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/lidopool/lido/bench/internal/load"
+	"github.com/lidopool/lido/bench/internal/result"
 )
 
 // Time is a bubble's, so that nothing takes any but what the test says, and so figures are exact.
@@ -151,6 +153,37 @@ func TestArrivalsKeepTheirTimesHoweverThePoolFares(t *testing.T) {
 	}
 	if len(bursts) < 150 || len(bursts) > 250 {
 		t.Errorf("%d bursts, want about 200", len(bursts))
+	}
+}
+
+// As far as that goes: who of those that come in the same moment is first, nobody draws. So nobody does here.
+func TestOneSeedGivesOneFinding(t *testing.T) {
+	for _, text := range []string{
+		"burst?hold=sleep&for=exp:1ms&burst=1&cancel=0.1&patience=exp:1ms",
+		"cancel?hold=sleep&for=exp:1ms&think=exp:5ms",
+		"mixed?think=exp:5ms&cancel=0.1&patience=exp:1ms",
+	} {
+		sample := func(seed uint64) (s result.Sample) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(2)
+				f.use = func(write bool) time.Duration {
+					if write {
+						return 3*time.Millisecond + 1
+					}
+					return time.Millisecond
+				}
+				s = measure(t, f, text, load.Window{Goroutines: 8, Warm: warm, Length: 10 * time.Second, Seed: seed}).Sample
+			})
+			s.AllocsPerOp, s.BytesPerOp, s.CPUPerOp = 0, 0, 0 // the only ones that are of the real machine
+			return s
+		}
+		one, again, other := sample(1), sample(1), sample(2)
+		if diff := cmp.Diff(one, again); diff != "" {
+			t.Errorf("%s: with one seed (-once +again):\n%s", text, diff)
+		}
+		if cmp.Equal(one, other) {
+			t.Errorf("%s: two seeds give the same: %+v", text, one)
+		}
 	}
 }
 
