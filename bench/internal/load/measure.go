@@ -175,9 +175,6 @@ func (r *run) window(ctx context.Context) (Finding, error) {
 		found.use(before, readMeter(r.target))
 	}
 	close(r.gone)
-	if ctx.Err() != nil {
-		cancel() // who wants to go does not wait for the line to be served
-	}
 	stuck, left := all.join(ctx, cancel)
 	if left > 0 {
 		return Finding{Waits: &Histogram{}}, fmt.Errorf("load: %d of %d goroutines are left behind: they still were in the pool, or used what it lent, %v after their ctx had ended", left, len(visitors), patience)

@@ -192,19 +192,20 @@ func TestWhoIsStillDueWhenTheWindowEndsIsUnserved(t *testing.T) {
 		f := newFake(1)
 		f.use = takes(10 * time.Millisecond)
 		start := time.Now()
-		found := measure(t, f, "burst?rate=1000&burst=1&even=true", load.Window{Goroutines: 4, Length: 10*time.Second + 500*time.Microsecond})
-		// Of 10000 a tenth was served, 1 held when the window ended, and 3 waited in the pool.
-		if found.Ops != 999 && found.Ops != 1000 {
-			t.Errorf("%d ops, want 999 or 1000", found.Ops)
+		found := measure(t, f, "burst?rate=1000&burst=1&even=true", load.Window{Goroutines: 4, Warm: warm, Length: 10 * time.Second})
+		if found.Ops != 1000 {
+			t.Errorf("%d ops, want 1000", found.Ops)
 		}
-		if n := found.Errors["unserved"]; n != 10_000-found.Ops-4 {
-			t.Errorf("%d unserved of 10000, want all but %d served, 1 who holds and 3 in line", n, found.Ops)
+		// 1000 were due before the window, so that of the 1100 that were served, the one that was held in the end, and the 3 that
+		// waited in the pool, only the last 104 or so were due in it.
+		if n := found.Errors["unserved"]; n < 9895 || n > 9897 {
+			t.Errorf("%d unserved, want 9896 or one beside", n)
 		}
-		if n := found.Waits.Count(); n != 10_000 {
-			t.Errorf("%d waits, want one for each arrival", n)
+		if n := found.Waits.Count(); n < 9999 || n > 10_001 {
+			t.Errorf("%d waits, want 10000: one for each arrival of the window, or one beside", n)
 		}
-		near(t, "the longest wait", float64(found.WaitMax), 9e9, 0.001)
-		if took := time.Since(start); took > 10*time.Second+100*time.Millisecond {
+		near(t, "the longest wait", float64(found.WaitMax), 10e9, 0.02)
+		if took := time.Since(start); took > warm+10*time.Second+100*time.Millisecond {
 			t.Errorf("it took %v to end a window of 10 s", took)
 		}
 	})
@@ -287,6 +288,9 @@ func TestHoldersThatWaitForEachOtherAreSentHomeByTheDeadline(t *testing.T) {
 		}
 		if found.WaitMax != 50e6 {
 			t.Errorf("the longest wait is %d ns, want the deadline, 50 ms", found.WaitMax)
+		}
+		if found.Ops > 0 && f.depths[1] == 0 {
+			t.Errorf("acquires by depth %v: what the pool put into ctx is lost", f.depths)
 		}
 	})
 }
@@ -401,6 +405,18 @@ func TestWhoIsRefusedAtOnceDoesNotAskAgainAndAgain(t *testing.T) {
 	}
 }
 
+func TestWhatFailsSlowlyIsTriedAgainAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1)
+		f.use = takes(time.Millisecond)
+		f.useFail = func() error { return errUse }
+		found := measure(t, f, "query", load.Window{Goroutines: 1, Warm: warm, Length: 2 * time.Second})
+		if found.Ops != 0 || found.Errors["use failed"] != 2000 {
+			t.Errorf("%d ops, errors %v, want 2000 uses failed, one a millisecond", found.Ops, found.Errors)
+		}
+	})
+}
+
 type refusing struct{ *fake }
 
 func (refusing) Cycle(context.Context, int) error { return errRefused }
@@ -442,19 +458,35 @@ func TestAContextThatHasEndedMeasuresNothing(t *testing.T) {
 	})
 }
 
-func TestHoldsAreCutShortWhenTheWindowEnds(t *testing.T) {
+func TestHoldsAndThoughtsAreCutShortWhenTheWindowEnds(t *testing.T) {
+	for text, longest := range map[string]int64{
+		"hold-sleep?for=1h&think=1s": 9e9, // 48 have waited for all of the window but the first second
+		"query?think=1h":             0,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			found, err := load.Measure(context.Background(), newFake(2), workload(t, text), load.Window{Goroutines: 50, Length: 10 * time.Second})
+			if err == nil || !strings.Contains(err.Error(), "not one visit ended within the window of 10s: make it longer") {
+				t.Errorf("%s: error is %v", text, err)
+			}
+			if took := time.Since(start); took != 10*time.Second {
+				t.Errorf("%s: it took %v, want 10 s", text, took)
+			}
+			if found.WaitMax != longest {
+				t.Errorf("%s: the longest wait is %d ns, want %d", text, found.WaitMax, longest)
+			}
+		})
+	}
+}
+
+func TestWhoMustGoDoesNotWaitForWhatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
 		start := time.Now()
-		found, err := load.Measure(context.Background(), newFake(2), workload(t, "hold-sleep?for=1h&think=1s"), load.Window{Goroutines: 50, Length: 10 * time.Second})
-		if err == nil || !strings.Contains(err.Error(), "not one visit ended within the window of 10s: make it longer") {
-			t.Errorf("error is %v", err)
-		}
-		if took := time.Since(start); took != 10*time.Second {
-			t.Errorf("it took %v, want 10 s", took)
-		}
-		// 48 have waited for all of the window but the first second.
-		if found.Waits.Count() != 50 || found.WaitMax != 9e9 {
-			t.Errorf("%d waits up to %d ns, want 50 up to 9 s", found.Waits.Count(), found.WaitMax)
+		_, err := load.Measure(ctx, hanging{newFake(1)}, workload(t, "query"), load.Window{Goroutines: 3, Length: time.Second})
+		if took := time.Since(start); err != context.DeadlineExceeded || took != 2*time.Second {
+			t.Errorf("after %v: %v; want that of ctx, 1 s after the window", took, err)
 		}
 	})
 }

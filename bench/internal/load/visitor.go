@@ -22,7 +22,6 @@ type visitor struct {
 	began   time.Duration // the acquire under way, or when it was due. unmeasured: nobody asks
 	timed   bool          // its wait counts
 	waiting bool          // it has not been served. Only where it may end before that
-	giveUp  *time.Timer   // which ends it
 	gaveUp  bool          // an acquire of the last visit has ended by ctx
 	cut     bool          // a use ended only with the measurement's ctx
 	row     int           // errors in a row
@@ -64,14 +63,12 @@ func (v *visitor) visitBounded(ctx context.Context, began time.Duration) error {
 		defer cancel()
 		ctx = c
 	}
-	v.giveUp = nil
 	if w.Cancel > 0 && v.rand.Float64() < w.Cancel {
 		c, cancel := context.WithCancel(ctx)
 		defer cancel()
 		ctx = c
 		giveUp := time.AfterFunc(began+w.Patience.Draw(v.rand)-r.now(), cancel)
 		defer giveUp.Stop()
-		v.giveUp = giveUp
 	}
 	if w.Rate == 0 || v.depth > 0 {
 		began = r.now() // making a ctx is no wait
@@ -105,10 +102,6 @@ func (v *visitor) enter(ctx context.Context, c Conn) error {
 	}
 	if r.bounded {
 		v.waiting = false
-		if v.giveUp != nil {
-			v.giveUp.Stop()
-			v.giveUp = nil
-		}
 		ctx = lent{v.ctx, ctx}
 	}
 	if phase == ended {
