@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,34 +45,83 @@ type Kind struct{ Name, Example, About string }
 func Kinds() []Kind {
 	return []Kind{
 		{"synthetic", "synthetic?open=exp:5ms&use=1ms&fail=0.01", "Resources that are made up, and cost what the text says: nothing, if it says nothing."},
+		{"sqlite", "sqlite", "SQLite in a file of its own, which is deleted at the end; or, as sqlite:file.db, in that file."},
+		{"postgres", "postgres://user:password@host/database", "PostgreSQL, by lib/pq. A table is made, and dropped at the end."},
+		{"mysql", "mysql:user:password@tcp(host:3306)/database", "MySQL or MariaDB, by go-sql-driver/mysql. A table is made, and dropped at the end."},
 	}
 }
 
 // Open reads what --backend takes, and makes sure that it can be reached, which may take up to 5 s:
-// "synthetic?open=exp:5ms&use=1ms&fail=0.01".
+//
+//	synthetic?open=exp:5ms&use=1ms&fail=0.01   made up: see the keys below
+//	sqlite                                     a file of its own, deleted at Close
+//	sqlite:file.db                             that file, which must have no tables of anybody's; one that is made is deleted at Close
+//	postgres://user:password@host/db           or postgres:key=value pairs, as backends/postgres takes them
+//	mysql:user:password@tcp(host)/db           as backends/mysql takes them
+//
+// A synthetic backend has these keys, and costs nothing if none is given. open, use, close and ping are what
+// each takes, as load.ParseDist reads it; dial is what an open takes that is refused because the backend is
+// down. work says how a use spends its time: sleep, the default, or spin. fail and openfail are the shares of
+// uses that break the resource, and of opens that fail. max is how many may be open at once, over all pools;
+// more are refused. capacity is how many uses go on at once; more wait in the server, so that more resources do not
+// help. seed is what is drawn from.
+//
+// A real database gets a table, lidobench in a file and lidobench_ with a random number elsewhere, which is
+// dropped at Close. Reading is one SELECT of one row by its key, writing one UPDATE of one, each as a text in one
+// round trip.
+//
 // The Backend must be closed. No error shows a secret.
 func Open(ctx context.Context, text string) (Backend, error) {
-	kind, rest := split(text)
-	switch kind {
-	case "synthetic":
+	kind, mark, rest := split(text)
+	switch {
+	case kind == "synthetic" && mark != ":":
 		return openSynthetic(rest)
+	case kind == "sqlite" && mark != ":":
+		return backendOr(openOwnSQLite(ctx, rest))
+	case kind == "sqlite":
+		return backendOr(openSQLite(ctx, rest))
+	case (kind == "postgres" || kind == "postgresql") && strings.HasPrefix(rest, "//"):
+		return backendOr(openPostgres(ctx, text))
+	case kind == "postgres" && mark == ":":
+		return backendOr(openPostgres(ctx, rest))
+	case kind == "mysql" && mark == ":":
+		return backendOr(openMySQL(ctx, rest))
 	}
 	return nil, unknown(text, kind)
 }
 
-// split takes a text apart into the kind, and what stands after the colon or question mark.
-func split(text string) (kind, rest string) {
-	if i := strings.IndexAny(text, ":?"); i >= 0 {
-		return text[:i], text[i+1:]
+// backendOr is a Backend of d, or none.
+func backendOr(d *database, err error) (Backend, error) {
+	if err != nil {
+		return nil, err
 	}
-	return text, ""
+	return d, nil
 }
 
-// unknown is the error for a text of no known kind.
+// split takes a text apart at its first colon or question mark.
+func split(text string) (kind, mark, rest string) {
+	if i := strings.IndexAny(text, ":?"); i >= 0 {
+		return text[:i], text[i : i+1], text[i+1:]
+	}
+	return text, "", ""
+}
+
+// unknown is the error for a text of no known kind. Of one that may be a DSN, any part may be secret.
 func unknown(text, kind string) error {
 	known := make([]string, len(Kinds()))
 	for i, k := range Kinds() {
 		known[i] = k.Name
+		if k.Name == kind { // as sqlite://, say
+			return fmt.Errorf("target: backend is %s, but is not spelled as %s: give it like that", kind, k.Example)
+		}
+	}
+	switch {
+	case strings.Contains(text, "@tcp(") || strings.Contains(text, "@unix("):
+		return errors.New("target: backend looks like a DSN of MySQL's: write mysql: before it")
+	case strings.Contains(text, "host=") || strings.Contains(text, "dbname="):
+		return errors.New("target: backend looks like a DSN of PostgreSQL's: write postgres: before it")
+	case strings.Contains(kind, "@"):
+		kind = "xxxxx"
 	}
 	return fmt.Errorf("target: backend %.64q: %s", kind, settings.Unknown(kind, known))
 }
