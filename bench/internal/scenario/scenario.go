@@ -1,40 +1,51 @@
 package scenario
 
 import (
-	"context"
 	"time"
 
-	"github.com/lidopool/lido/bench/internal/load"
 	"github.com/lidopool/lido/bench/internal/result"
-	"github.com/lidopool/lido/bench/internal/target"
+	"github.com/lidopool/lido/strategies"
 )
 
 // A Scenario is a bad moment.
 type Scenario struct {
 	Name  string // "spike", "outage", "slow", "saturation", "rolling-restart", "leak"
 	About string // what happens, a sentence
-	// Backend is what --backend is if nobody says otherwise; Size the resources of the pool.
+	// Backend is what --backend is if nobody says otherwise.
 	Backend string
-	Size    int
-	Length  time.Duration
+	// Size is how many resources the pool keeps, and Overflow how many it may have beyond: see Fit.
+	Size, Overflow int
+	Length         time.Duration // with a scale of 1
+
+	plan func(scale float64) plan
+	tell func(*run) string // the verdict in words
 }
 
-// TODO(issue 6): the scenarios.
-
-// All are the scenarios, in the order in which they are shown.
-func All() []Scenario { panic("scenario: not built yet") }
-
-// Run puts t, a new pool over b, through s, and closes it. Every tick there is a point; seen, if
-// not nil, is called with each, from one goroutine. scale stretches the scenario: 0.5 is half as long. If
-// ctx ends first the timeline ends there, and the error is ctx's cause.
-func Run(ctx context.Context, s Scenario, t load.Target, b target.Backend, in Setting) (result.Timeline, error) {
-	panic("scenario: not built yet")
+// Fit gives a config the size that the scenario is made for. One of a kind without a size stays as it is.
+func (s Scenario) Fit(c strategies.Config) strategies.Config {
+	switch c.Kind {
+	case "queue":
+		c.Size, c.MaxOverflow = s.Size, s.Overflow
+	case "singleton":
+		c.Size = s.Size + s.Overflow
+	}
+	return c
 }
 
 // A Setting is how a scenario is run.
 type Setting struct {
 	Tick  time.Duration // default 50 ms
 	Scale float64       // default 1
-	Seed  uint64
+	Seed  uint64        // of nothing yet: all that comes, comes by a fixed schedule
 	Seen  func(result.Point)
+}
+
+func (s Setting) withDefaults() Setting {
+	if s.Tick <= 0 {
+		s.Tick = 50 * time.Millisecond
+	}
+	if s.Scale <= 0 {
+		s.Scale = 1
+	}
+	return s
 }
