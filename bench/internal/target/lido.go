@@ -13,7 +13,8 @@ type lido[T any] struct {
 	pool *pool.Pool[T]
 	origin[T]
 
-	// life is the ctx within a visit: one of its own for each would cost more than an Acquire.
+	// life is the ctx within a visit whose wait had a deadline: one of its own for each would cost more than
+	// an Acquire.
 	life context.Context
 	end  context.CancelFunc
 }
@@ -90,7 +91,8 @@ func (t *lido[T]) release(l pool.Lease[T]) error {
 	return l.Release()
 }
 
-// Visit implements load.Target. What the backend classifies as the death of the resource discards it.
+// Visit implements load.Target. What the backend classifies as the death of the resource discards it. A ctx
+// without a deadline goes on within: what ends it is the end of everything.
 func (t *lido[T]) Visit(ctx context.Context, during func(ctx context.Context, c load.Conn) error) error {
 	l, err := t.pool.Acquire(ctx)
 	if err != nil {
@@ -98,7 +100,11 @@ func (t *lido[T]) Visit(ctx context.Context, during func(ctx context.Context, c 
 	}
 	v, err := l.Get()
 	if err == nil { // else another holder has discarded it at this moment
-		err = during(t.life, t.conn(v))
+		within := ctx
+		if _, bounded := ctx.Deadline(); bounded {
+			within = t.life
+		}
+		err = during(within, t.conn(v))
 	}
 	if err != nil {
 		_ = l.Fail(err)

@@ -48,6 +48,23 @@ func TestEveryStrategyLendsAndCounts(t *testing.T) {
 	}
 }
 
+// So that who ends a measurement also ends what waits within a visit.
+func TestCtxWithoutADeadlineGoesOnWithinAVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pooled(t, backend(t, "synthetic"), long)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begun := time.Now()
+		err := p.Visit(ctx, func(ctx context.Context, _ load.Conn) error { // of the one resource
+			return p.Visit(ctx, func(context.Context, load.Conn) error { return nil })
+		})
+		wantKind(t, p, err, "canceled")
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("the inner visit ended after %v, want 1s", took)
+		}
+	})
+}
+
 // A shared resource does one thing at a time, as a connection does.
 func TestHoldersOfASharedResourceTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
