@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lidopool/lido/bench/internal/load"
+	"github.com/lidopool/lido/bench/internal/target"
 )
 
 func TestDownRefusesAndBreaksWhatIsOpen(t *testing.T) {
@@ -109,4 +110,48 @@ func TestKillBreaksTheOldest(t *testing.T) {
 		close(release)
 		all.Wait()
 	})
+}
+
+// Whichever is closed, the rest stays in the order in which it was opened.
+func TestKillKnowsTheOldestWhenOthersHaveBeenClosed(t *testing.T) {
+	for closed := range 4 {
+		b := backend(t, "synthetic")
+		m := &target.Meter{}
+		var conns []load.Conn
+		var ends []func() error
+		for range 4 {
+			c, end, err := b.Dial(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns, ends = append(conns, c), append(ends, end)
+		}
+		for i, end := range ends {
+			if i == closed || i == (closed+1)%4 {
+				if err := end(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		var alive []int
+		for i, c := range conns {
+			if i != closed && i != (closed+1)%4 {
+				alive = append(alive, i)
+				if err := c.Use(t.Context(), false); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		for _, i := range alive {
+			if n := b.Faults().Kill(0.1); n != 1 || conns[i].Use(t.Context(), false) == nil {
+				t.Errorf("with %d and the next closed, killed %d, and not %d, which is the oldest", closed, n, i)
+			}
+			if err := ends[i](); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := b.Faults().Kill(1); n != 0 || m.Read().Open != 0 {
+			t.Errorf("killed %d of none", n)
+		}
+	}
 }

@@ -223,6 +223,23 @@ func TestDownKillAndSlowNeedNoRights(t *testing.T) {
 	})
 }
 
+// A file has no socket whose end would end what goes on. In real time, which is that of SQLite and its
+// sleep; if the machine is so busy that the use has not begun after 5 ms it fails all the same.
+func TestUseThatGoesOnWhenItIsKilledFails(t *testing.T) {
+	b := backend(t, "sqlite")
+	p := pooled(t, b, long)
+	if err := use(p); err != nil {
+		t.Fatal(err)
+	}
+	b.Faults().Slow(1e4) // of some 10 µs
+	in(t, p, func(c load.Conn) {
+		killed := make(chan struct{})
+		time.AfterFunc(5*time.Millisecond, func() { b.Faults().Kill(1); close(killed) })
+		wantKind(t, p, c.Use(t.Context(), false), "use failed")
+		<-killed
+	})
+}
+
 func TestDialGivesTheSameToOtherPools(t *testing.T) {
 	each(t, func(t *testing.T, r real, b target.Backend, client *sql.DB) {
 		m := &target.Meter{}
