@@ -11,6 +11,7 @@ import (
 // thousand a second for some seconds that is little, and the figures are exact.
 type record struct {
 	mu      sync.Mutex
+	late    []time.Duration // how long after it was due each began
 	waits   []time.Duration
 	served  []time.Duration // when each ended well
 	errors  map[string]uint64
@@ -36,11 +37,17 @@ type crowd struct {
 	longest time.Duration // until the last of them was served
 }
 
-// come is for a request that is due.
+// come is for a request that is due, and began for one that is under way, so long after.
 func (r *record) come() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiting++
+}
+
+func (r *record) began(late time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.late = append(r.late, late)
 }
 
 // got is for one that has a resource, after a wait.

@@ -160,6 +160,7 @@ func (r *run) request(q request) {
 	home := sync.OnceFunc(r.busy.Done)
 	defer home()
 	due := r.begun.Add(q.due)
+	r.record.began(r.now() - q.due)
 	waiting, cancel := context.WithDeadline(r.life, due.Add(r.plan.wait))
 	defer cancel()
 	whole, cancelWhole := context.WithDeadline(r.life, due.Add(2*r.plan.wait+q.hold))
@@ -321,5 +322,5 @@ func (r *run) judge(whole bool) {
 			v.Recovery = back.Seconds()
 		}
 	}
-	v.Text = r.s.tell(r)
+	v.Text = r.s.tell(r) + r.doubts()
 }

@@ -348,6 +348,17 @@ func TestPoolThatDoesNotHeedDeadlinesIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestVerdictSaysWhyToDoubtIt(t *testing.T) {
+	tl := run(t, "rolling-restart", "static") // of 8 ms each
+	if want := " Of 1000 requests a second only "; !strings.Contains(tl.Verdict.Text, want) {
+		t.Errorf("%s; want %q…", tl.Verdict.Text, want)
+	}
+	tl = run(t, "rolling-restart", "queue")
+	if strings.Contains(tl.Verdict.Text, "when all was well") || strings.Contains(tl.Verdict.Text, "too busy") {
+		t.Errorf("%s; want no doubt", tl.Verdict.Text)
+	}
+}
+
 func TestFitGivesASizeToWhatHasOne(t *testing.T) {
 	s := find(t, "spike")
 	for text, want := range map[string]string{

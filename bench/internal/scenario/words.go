@@ -42,3 +42,18 @@ func (r *run) recovered() string {
 	}
 	return fmt.Sprintf("The throughput was back %v after that.", brief(time.Duration(r.verdict.Recovery*float64(time.Second))))
 }
+
+// tooLate is how late requests may come before the figures are of the machine rather than of the pool. Arbitrary: a
+// tenth of the shortest deadline.
+const tooLate = 10 * time.Millisecond
+
+// doubts says why not to trust the rest, a sentence for each reason.
+func (r *run) doubts() (text string) {
+	if calm := r.calm(); r.plan.over > 0 && calm < 0.9*r.plan.rate {
+		text += fmt.Sprintf(" Of %.0f requests a second only %.0f were served when all was well.", r.plan.rate, calm)
+	}
+	if late := quantile(r.late, 0.99); late > tooLate {
+		text += fmt.Sprintf(" The machine was too busy: one request in a hundred came %v late or more.", brief(late))
+	}
+	return text
+}
