@@ -109,6 +109,10 @@ figure: ## docs/versus.svg and docs/versus.md, from bench/results/versus.json; m
 	@go run -C bench/versus . -draw '$(CURDIR)/bench/results/versus.json' \
 		-figure '$(CURDIR)/docs/versus.svg' -markdown '$(CURDIR)/docs/versus.md' >/dev/null
 
+.PHONY: echarts
+echarts: ## the charts of lidobench's page again, from the npm registry; nothing else needs node
+	@sh bench/internal/page/vendor/build.sh
+
 .PHONY: fmt-check
 fmt-check: ## is everything formatted as gofmt does?
 	@bad=$$("$$(go env GOROOT)/bin/gofmt" -l .); \
