@@ -113,7 +113,7 @@
 			const label = room(names, width, 0.3);
 			return {
 				grid: {left: label + 12, right: room(ends, width, 0.34) + 8, top: 8, bottom: 30},
-				xAxis: axis({type: 'value', min: 0, splitNumber: width < 500 ? 3 : 5, axisLabel: {formatter: count}}),
+				xAxis: axis({type: 'value', min: 0, splitNumber: width < 400 ? 2 : width < 500 ? 3 : 5, axisLabel: {formatter: count}}),
 				yAxis: [
 					axis({type: 'category', inverse: true, data: names, axisTick: {show: false}, splitLine: {show: false},
 						axisLabel: {color: colour('ink'), width: label, overflow: 'truncate', interval: 0, hideOverlap: false}}),
@@ -151,7 +151,7 @@
 			const at = (l, x) => l.points.find(([share]) => xOf(share) >= x - 1e-9);
 			return {
 				grid: {left: 58, right: 18, top: 14, bottom: 34},
-				xAxis: axis({type: 'log', min: 1, max: end, axisLabel: {
+				xAxis: axis({type: 'log', min: 1, max: end, axisLabel: {showMaxLabel: true,
 					formatter: (v) => v >= end * 0.99 ? 'max' : v <= 1 ? '0 %' : String(Number((100 - 100 / v).toPrecision(8))) + ' %'}}),
 				yAxis: axis({type: 'log', ...decades(c.curves.flatMap((l) => l.points.map((p) => p[1]))), axisLabel: {formatter: time}}),
 				tooltip: {
@@ -211,28 +211,32 @@
 				return t <= 1 ? mix(ramp[0], ramp[1], t) : mix(ramp[1], ramp[2], t - 1);
 			};
 			const left = room(h.rows, width, 0.36) + (h.row_name && h.row_name !== 'workload' ? 30 : 12);
+			const named = h.col_name && h.col_name !== 'pool';
 			const each = (width - left - 12) / h.columns.length;
 			const turned = h.columns.some((n) => 7.2 * n.length > each - 6);
 			return {
-				grid: {left, right: 12, top: 8, bottom: 62 + (turned ? 40 : 0)},
-				xAxis: axis({type: 'category', data: h.columns, name: h.col_name === 'pool' ? '' : h.col_name, nameLocation: 'middle', nameGap: 26,
+				grid: {left, right: 12, top: 8, bottom: 60 + (turned ? 40 : 0) + (named ? 18 : 0)},
+				xAxis: axis({type: 'category', data: h.columns, name: named ? h.col_name : '', nameLocation: 'middle', nameGap: 26,
 					axisTick: {show: false}, splitLine: {show: false},
 					axisLabel: {interval: 0, hideOverlap: false, color: colour('ink'), rotate: turned ? 40 : 0, width: turned ? 78 : each, overflow: 'truncate'}}),
 				yAxis: axis({type: 'category', inverse: true, data: h.rows, name: h.row_name === 'workload' ? '' : h.row_name, nameLocation: 'middle', nameGap: left - 16,
 					axisTick: {show: false}, splitLine: {show: false},
 					axisLabel: {interval: 0, hideOverlap: false, color: colour('ink'), width: left - 18, overflow: 'truncate'}}),
 				visualMap: {
-					type: 'continuous', min: low, max: high, dimension: 2, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemWidth: 10, itemHeight: Math.min(180, width / 3),
+					type: 'continuous', seriesIndex: 0, min: low, max: high, dimension: 2, calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemWidth: 10, itemHeight: Math.min(180, width / 3),
 					text: ends, textStyle: {color: colour('soft'), fontSize: 12}, inRange: {color: ramp},
 				},
-				tooltip: {formatter: (p) => tip(h.rows[p.value[1]] + ', ' + h.columns[p.value[0]], [['', written[c.unit](cells[p.dataIndex][2])]])},
+				tooltip: {formatter: (p) => p.seriesIndex ? '' : tip(h.rows[p.value[1]] + ', ' + h.columns[p.value[0]], [['', written[c.unit](cells[p.dataIndex][2])]])},
 				series: [{
 					type: 'heatmap', itemStyle: {borderColor: colour('card'), borderWidth: 2, borderRadius: 3},
 					emphasis: {itemStyle: {borderColor: colour('ink')}},
 					data: cells.map((v) => ({
 						value: [v[0], v[1], scale(v[2])],
-						label: {show: each >= 44, fontSize: 12, color: inkOn(paint(v[2])), formatter: () => written[c.unit](v[2])},
+						label: {show: each >= 38, fontSize: 12, color: inkOn(paint(v[2])), formatter: () => written[c.unit](v[2])},
 					})),
+				}, {
+					type: 'scatter', symbolSize: 0.01, silent: true, label: {show: true, formatter: none, fontSize: 12, color: colour('soft')},
+					data: h.rows.flatMap((_, y) => h.columns.map((_, x) => [x, y])).filter(([x, y]) => !cells.some((v) => v[0] === x && v[1] === y)),
 				}],
 			};
 		},
@@ -240,7 +244,7 @@
 		// Three charts over one axis of time.
 		timeline(c, width) {
 			const t = c.time, most = t.most, left = 58, right = 16, end = most.at || 1;
-			const pairs = (values, scale) => t.at.map((x, i) => [x, scale ? values[i] : values[i]]);
+			const pairs = (values) => t.at.map((x, i) => [x, values[i]]);
 			const grids = [{top: 26, height: 118}, {top: 172, height: 100}, {top: 300, height: 100}];
 			const x = (gridIndex, last) => axis({gridIndex, type: 'value', min: 0, max: end, splitLine: {show: false}, axisTick: {show: last},
 				axisPointer: {label: {show: false}}, axisLabel: {show: last, formatter: (v) => digits(v) + ' s', showMaxLabel: false}});
@@ -263,10 +267,10 @@
 				grid: grids.map((g) => ({left, right, ...g})),
 				xAxis: [x(0, false), x(1, false), x(2, true)],
 				yAxis: [
-					axis({gridIndex: 0, type: 'value', min: 0, max: most.count > 0 ? undefined : 1, minInterval: 1, splitNumber: 3, axisLabel: {formatter: count}}),
-					axis({gridIndex: 1, type: 'value', min: 0, max: most.rate > 0 ? undefined : 1, splitNumber: 3, axisLabel: {formatter: count}}),
+					axis({gridIndex: 0, type: 'value', ...even(most.count), axisLabel: {formatter: count}}),
+					axis({gridIndex: 1, type: 'value', ...even(most.rate), axisLabel: {formatter: count}}),
 					axis({gridIndex: 2, type: 'log', ...decades(waits ? [most.least, most.p99] : []), axisLabel: {formatter: time}}),
-				].map((a, i) => i === 2 ? a : {...a, max: a.max || nice(i ? most.rate : most.count)}),
+				],
 				axisPointer: {link: [{xAxisIndex: 'all'}]},
 				tooltip: {
 					trigger: 'axis',
@@ -289,10 +293,11 @@
 		},
 	};
 
-	// nice is a round number that is not less than v.
-	const nice = (v) => {
-		const power = 10 ** Math.floor(Math.log10(v));
-		return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((m) => m * power).find((n) => n >= v * 0.9999);
+	// even is an axis from 0 to a round number that is not less than v, in three or four steps.
+	const even = (v) => {
+		const power = 10 ** Math.floor(Math.log10(v > 0 ? v : 1));
+		const [times, interval] = [[1, 0.5], [1.5, 0.5], [2, 0.5], [3, 1], [4, 1], [6, 2], [8, 2], [10, 5]].find(([m]) => m * power >= v * 0.9999);
+		return {min: 0, max: times * power, interval: interval * power};
 	};
 
 	const render = (box) => {
@@ -306,7 +311,7 @@
 			d.chart.resize({width, height: box.clientHeight, silent: true});
 		}
 		d.width = width;
-		const label = box.getAttribute('aria-label'), option = base(label), own = draw[c.kind](c, width);
+		const option = base(box.getAttribute('aria-label')), own = draw[c.kind](c, width);
 		d.chart.setOption({...option, ...own, tooltip: {...option.tooltip, ...own.tooltip}}, {notMerge: !live || !d.once, replaceMerge: ['series', 'xAxis', 'yAxis', 'grid']});
 		d.once = true;
 	};
@@ -394,7 +399,7 @@
 	// A live page is told when there is something new, and asks for it at its own pace.
 	if (live) {
 		const bar = document.getElementById('live-bar'), now = document.getElementById('live-now'), status = document.getElementById('live-state');
-		let have = -1, want = 0, busy = false, ended = false;
+		let have = Number(document.body.dataset.live), want = 0, busy = false, ended = false;
 		const say = (text) => {
 			if (status.textContent !== text) status.textContent = text;
 		};
@@ -405,8 +410,10 @@
 				const answer = await fetch('content', {cache: 'no-store'});
 				if (!answer.ok) throw new Error(answer.statusText);
 				const next = await answer.json();
-				replace(next);
-				have = next.version;
+				if (next.version > have) {
+					replace(next);
+					have = next.version;
+				}
 			} catch {
 				// The stream says whether the program is still there.
 			}
@@ -462,9 +469,13 @@
 			bar.setAttribute('aria-valuetext', s.words);
 			bar.firstElementChild.style.width = s.percent + '%';
 			want = s.version;
+			if (want < have) have = -1; // another run, at the same address
 			if (s.ended) {
 				ended = true;
 				stream.close();
+				// The last content comes along: nobody may be there to be asked for it.
+				if (have < want) replace(s.content);
+				have = want;
 			}
 			say(s.ended ? 'The run has ended. This page stays as it is.' : '');
 			fetchNew();

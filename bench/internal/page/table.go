@@ -11,11 +11,9 @@ import (
 // A table is figures for those who read them.
 type table struct {
 	Caption string
-	Head    []column // the first is that of the rows' names
+	Head    []string // the first is that of the rows' names
 	Rows    []row
 }
-
-type column struct{ Name, Title string }
 
 type row struct {
 	Name  string
@@ -86,15 +84,15 @@ func flaw(c result.Cell) string {
 
 // waitsTable is throughput and waits; costsTable is all the rest.
 func (v *view) waitsTable(n words.Condition) table {
-	t := table{Caption: "Throughput and waits", Head: []column{
-		{"Pool", ""},
-		{"ops/s", "visits that ended well, per second: the median of the rounds"},
-		{"ratio", "throughput as a multiple of the baseline's, in the same rounds"},
-		{"spread", "the middle half of the rounds' ns per op, as a share of their median"},
-		{"ns/op", "time of the window by the visits of all goroutines"},
-		{"p50", "half of the acquires waited no longer"}, {"p90", ""}, {"p99", ""}, {"p99.9", ""},
-		{"max", "the longest wait of all rounds"},
-		{"errors", "share of the visits that ended with an error"},
+	t := table{Caption: "Throughput and waits", Head: []string{
+		"Pool",
+		"ops/s",
+		"ratio",
+		"spread",
+		"ns/op",
+		"p50", "p90", "p99", "p99.9",
+		"max",
+		"errors",
 	}}
 	fastest, calmest := n.Fastest().Pools, n.Calmest().Pools
 	if len(n.Cells) < 2 {
@@ -127,17 +125,17 @@ func (v *view) waitsTable(n words.Condition) table {
 }
 
 func (v *view) costsTable(n words.Condition) table {
-	t := table{Caption: "Fairness, resources and cost", Head: []column{
-		{"Pool", ""},
-		{"Jain", "fairness index: 1 if all goroutines did the same number of visits"},
-		{"max/min", "most visits of a goroutine by fewest"},
-		{"opens", "resources opened in a window"}, {"closes", "resources closed in a window"},
-		{"peak open", "most resources at once"},
-		{"sessions", "most connections as the server counted them"},
-		{"allocs/op", ""}, {"B/op", ""},
-		{"CPU/op", "user and system, of the whole process"},
-		{"CPU waiting", "cores used while all resources are held and all others wait"},
-		{"error kinds", ""},
+	t := table{Caption: "Fairness, resources and cost", Head: []string{
+		"Pool",
+		"Jain",
+		"max/min",
+		"opens", "closes",
+		"peak open",
+		"sessions",
+		"allocs/op", "B/op",
+		"CPU/op",
+		"CPU waiting",
+		"error kinds",
 	}}
 	for _, c := range n.Cells {
 		r := row{Name: c.Pool, Pool: v.pool(c.Pool), Note: note(c)}
@@ -162,13 +160,13 @@ func (v *view) costsTable(n words.Condition) table {
 
 // roundsTable stands behind the bars.
 func (v *view) roundsTable(n words.Condition) table {
-	t := table{Caption: "Throughput of each round, ops/s", Head: []column{{"Pool", ""}, {"median", ""}}}
+	t := table{Caption: "Throughput of each round, ops/s", Head: []string{"Pool", "median"}}
 	most := 0
 	for _, c := range n.Cells {
 		most = max(most, len(c.Samples))
 	}
 	for i := range most {
-		t.Head = append(t.Head, column{"round " + strconv.Itoa(i+1), ""})
+		t.Head = append(t.Head, "round "+strconv.Itoa(i+1))
 	}
 	for _, c := range n.Cells {
 		r := row{Name: c.Pool, Pool: v.pool(c.Pool), Note: note(c), Span: most + 1}
@@ -189,7 +187,7 @@ func (v *view) roundsTable(n words.Condition) table {
 
 // quantilesTable stands behind the curves.
 func (v *view) quantilesTable(n words.Condition) table {
-	t := table{Caption: "Waits by percentile, all rounds together", Head: []column{{"Pool", ""}}}
+	t := table{Caption: "Waits by percentile, all rounds together", Head: []string{"Pool"}}
 	shares := []float64{0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999, 1}
 	for _, s := range shares {
 		name := "p" + strconv.FormatFloat(100*s, 'g', -1, 64)
@@ -199,7 +197,7 @@ func (v *view) quantilesTable(n words.Condition) table {
 		case 1:
 			name = "max"
 		}
-		t.Head = append(t.Head, column{name, ""})
+		t.Head = append(t.Head, name)
 	}
 	for _, c := range n.Cells {
 		r := row{Name: c.Pool, Pool: v.pool(c.Pool), Note: note(c)}
@@ -226,9 +224,9 @@ func at(curve []result.Quantile, share float64) string {
 
 // linesTable stands behind lines.
 func (v *view) linesTable(caption string, over string, c chart) table {
-	t := table{Caption: caption, Head: []column{{"Pool", ""}}}
+	t := table{Caption: caption, Head: []string{"Pool"}}
 	for _, x := range c.X {
-		t.Head = append(t.Head, column{x + " " + over, ""})
+		t.Head = append(t.Head, x+" "+over)
 	}
 	for _, curve := range c.Curves {
 		r := row{Name: v.Pools[curve.Pool].Name, Pool: curve.Pool}
@@ -242,9 +240,9 @@ func (v *view) linesTable(caption string, over string, c chart) table {
 
 // heatTable stands behind a heat map.
 func heatTable(caption, corner string, c chart) table {
-	t := table{Caption: caption, Head: []column{{corner, ""}}}
+	t := table{Caption: caption, Head: []string{corner}}
 	for _, name := range c.Heat.Columns {
-		t.Head = append(t.Head, column{name, ""})
+		t.Head = append(t.Head, name)
 	}
 	for _, name := range c.Heat.Rows {
 		r := row{Name: name, Pool: -1, Cells: make([]entry, len(c.Heat.Columns))}
@@ -269,8 +267,8 @@ func timelineTable(t result.Timeline) table {
 	if step > 1 {
 		caption = "What was seen, " + strconv.Itoa(step) + " points a row: ops and errors are sums, waiting and p99 the greatest"
 	}
-	all := table{Caption: caption, Head: []column{
-		{"second", ""}, {"open", ""}, {"in use", ""}, {"waiting", ""}, {"ops", ""}, {"errors", ""}, {"p99 wait", ""},
+	all := table{Caption: caption, Head: []string{
+		"second", "open", "in use", "waiting", "ops", "errors", "p99 wait",
 	}}
 	for i := 0; i < len(t.Points); i += step {
 		sum := result.Point{Waiting: -1}
@@ -287,10 +285,10 @@ func timelineTable(t result.Timeline) table {
 
 // verdictsTable is how a scenario ended for each pool.
 func (v *view) verdictsTable(of []result.Timeline) table {
-	t := table{Caption: "How it ended", Head: []column{
-		{"Pool", ""}, {"ops", ""}, {"errors", ""}, {"opens", ""}, {"peak open", ""}, {"p50", ""}, {"p99", ""}, {"max", "the longest wait"},
-		{"recovery", "until the throughput was back at nine tenths of that before"},
-		{"leaked", "resources still lent when all had gone home"}, {"error kinds", ""},
+	t := table{Caption: "How it ended", Head: []string{
+		"Pool", "ops", "errors", "opens", "peak open", "p50", "p99", "max",
+		"recovery",
+		"leaked", "error kinds",
 	}}
 	for _, l := range of {
 		r := row{Name: l.Pool, Pool: v.pool(l.Pool)}

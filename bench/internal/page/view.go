@@ -19,15 +19,27 @@ type view struct {
 	Title    string
 	Started  string
 	Machine  string // so that it says "date" to programs too
-	Summary  []string
+	Summary  []sentence
 	Warnings []string
 	Facts    []facts
+	Glossary []fact
 	Pools    []poolView
 	Overview *figure
 	Sections []section
 	Charts   drawing
 
 	styles map[string]int
+}
+
+// A sentence may have a lead: what it is about.
+type sentence struct{ Lead, Rest string }
+
+// leading takes what stands before the colon of a sentence as its lead, if that is short.
+func leading(text string) sentence {
+	if lead, rest, has := strings.Cut(text, ": "); has && len(lead) <= 60 {
+		return sentence{lead + ":", " " + rest}
+	}
+	return sentence{Rest: text}
 }
 
 type facts struct {
@@ -77,7 +89,6 @@ type figure struct {
 func newView(f result.File) *view {
 	v := &view{
 		Title:    "Lido benchmark",
-		Summary:  f.Summary,
 		Warnings: slices.Clone(f.Warnings),
 		Charts:   drawing{Pools: []string{}, Charts: map[string]chart{}},
 		styles:   map[string]int{},
@@ -86,13 +97,17 @@ func newView(f result.File) *view {
 		v.Started = f.Started.Format("2 January 2006, 15:04 MST")
 		v.Machine = f.Started.Format(time.RFC3339)
 	}
-	if len(v.Summary) == 0 {
-		v.Summary = words.Summarize(f)
+	summary := f.Summary
+	if len(summary) == 0 {
+		summary = words.Summarize(f)
+	}
+	for _, s := range summary {
+		v.Summary = append(v.Summary, leading(s))
 	}
 	if f.Partial {
 		v.Warnings = append([]string{"This run was ended early: some figures are of fewer rounds, or missing."}, v.Warnings...)
 	}
-	v.Facts = factsOf(f)
+	v.Facts, v.Glossary = factsOf(f), glossary(f)
 	for _, c := range f.Cells {
 		v.meet(c.Pool, c.Config)
 	}
@@ -196,6 +211,33 @@ func factsOf(f result.File) []facts {
 	return all
 }
 
+// glossary says what the columns of the tables are.
+func glossary(f result.File) []fact {
+	var all []fact
+	if len(f.Cells) > 0 {
+		all = append(all,
+			fact{"op", "one visit: acquire a resource, use it, release it"},
+			fact{"ops/s", "visits of all goroutines that ended well, per second"},
+			fact{"ratio", "throughput as a multiple of the baseline's: the median of the ratios of the rounds"},
+			fact{"spread", "the middle half of the rounds, as a share of their median: differences within it say nothing"},
+			fact{"ns/op", "time of a window, by the visits of all goroutines"},
+			fact{"p50 … p99.9, max", "how long acquires waited: what 50 % … 99.9 % of them, or all, do not exceed. With a rate, from when the arrival was due"},
+			fact{"bold", "the best, and what ties with it"},
+			fact{"Jain", "fairness: 1 if all goroutines did as much, 1/n if one of n did all"},
+			fact{"max/min", "most visits of a goroutine by fewest"},
+			fact{"opens, closes", "resources opened and closed in a window, as the backend counts"},
+			fact{"peak open, sessions", "most resources at once; most connections as the server counts"},
+			fact{"allocs/op, B/op, CPU/op", "of the whole process: CPU is user and system"},
+			fact{"CPU waiting", "share of a core that the process uses while all resources are held and all others wait"})
+	}
+	if len(f.Timelines) > 0 {
+		all = append(all,
+			fact{"recovery", "how long after the trouble the throughput was back at nine tenths of that before"},
+			fact{"leaked", "resources still lent when all had gone home"})
+	}
+	return all
+}
+
 // id is short and the same for the same names, so that what is open on a live page stays open.
 func id(kind string, names ...any) string {
 	h := fnv.New64a()
@@ -240,7 +282,7 @@ func (v *view) overview(conditions []words.Condition) {
 		note += " Of workloads with several conditions it is the geometric mean."
 	}
 	f := v.draw(figure{
-		ID: "overview", Title: "Throughput against the baseline", Height: 110 + 40*len(rows.names), Wide: true, Note: note,
+		ID: "overview", Title: "Throughput against the baseline", Height: 90 + 38*len(rows.names), Wide: true, Note: note,
 		Label: fmt.Sprintf("Heat map of the throughput of %d pools under %d workloads, as multiples of the baseline's. The table below has the figures.",
 			len(columns.names), len(rows.names)),
 		Table: heatTable("Throughput as a multiple of the baseline's", "Workload", c),
@@ -464,7 +506,7 @@ func (v *view) maps(all []words.Condition) []figure {
 			}
 			title := "Throughput of " + p.Name + ", ops/s"
 			figures = append(figures, v.draw(figure{
-				ID: id("heat", all[0].Workload, all[0].Backend, p.Name), Title: title, Height: 120 + 40*len(sizes),
+				ID: id("heat", all[0].Workload, all[0].Backend, p.Name), Title: title, Height: 90 + 40*len(sizes), Note: "The colours are those of this pool alone.",
 				Label: fmt.Sprintf("Heat map of the throughput of %s by size and goroutines. The table below has the figures.", p.Name),
 				Table: heatTable(title, "Size", c),
 			}, c))
@@ -481,7 +523,7 @@ func (v *view) maps(all []words.Condition) []figure {
 	}
 	if c.Heat.Rows, c.Heat.Columns = rows.names, columns.names; len(rows.names) > 1 && len(columns.names) > 1 {
 		figures = append(figures, v.draw(figure{
-			ID: id("ratio", all[0].Workload, all[0].Backend), Title: "Throughput against the baseline", Height: 110 + 30*len(rows.names), Wide: true,
+			ID: id("ratio", all[0].Workload, all[0].Backend), Title: "Throughput against the baseline", Height: 90 + 30*len(rows.names), Wide: true,
 			Label: "Heat map of the throughput of each pool under each condition, as a multiple of the baseline's. The table below has the figures.",
 			Table: heatTable("Throughput as a multiple of the baseline's", "Condition", c),
 		}, c))
@@ -527,7 +569,7 @@ func (v *view) scenario(name string, of []result.Timeline) {
 		}
 		f := figure{
 			ID: id("time", name, t.Backend, t.Pool, i), Title: t.Pool, Label: label, Note: t.Verdict.Text, Panels: true, Marks: t.Marks,
-			Height: 460, Table: timelineTable(t),
+			Height: 430, Table: timelineTable(t),
 		}
 		if t.Failed != "" {
 			f.Note = "Failed: " + t.Failed
