@@ -42,14 +42,12 @@
 		const x = parseInt(a.slice(at, at + 2), 16), y = parseInt(b.slice(at, at + 2), 16);
 		return Math.round(x + (y - x) * t).toString(16).padStart(2, '0');
 	}).join('');
-	// Which of two inks is read better on a colour.
-	const light = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
-		.map((x) => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
-		.reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+	// Black or white, whichever is read better on a colour: one of them has a contrast of 4.5 with any.
 	const inkOn = (hex) => {
-		const l = light(hex), contrast = (ink) => (Math.max(l, light(ink)) + 0.05) / (Math.min(l, light(ink)) + 0.05);
-		const [a, b] = [colour('heat-light'), colour('heat-dark')];
-		return contrast(a) > contrast(b) ? a : b;
+		const light = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+			.map((x) => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+			.reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+		return light > 0.179 ? '#000000' : '#ffffff';
 	};
 
 	// tip is what the pointer finds: nodes, so that no name is read as HTML.
@@ -235,7 +233,7 @@
 						label: {show: each >= 38, fontSize: 12, color: inkOn(paint(v[2])), formatter: () => written[c.unit](v[2])},
 					})),
 				}, {
-					type: 'scatter', symbolSize: 0.01, silent: true, label: {show: true, formatter: none, fontSize: 12, color: colour('soft')},
+					type: 'scatter', symbolSize: 1, itemStyle: {color: 'transparent'}, silent: true, label: {show: true, formatter: none, fontSize: 12, color: colour('soft')},
 					data: h.rows.flatMap((_, y) => h.columns.map((_, x) => [x, y])).filter(([x, y]) => !cells.some((v) => v[0] === x && v[1] === y)),
 				}],
 			};
@@ -302,7 +300,7 @@
 
 	const render = (box) => {
 		const c = data.charts[box.id], width = printing ? paper(box) : box.clientWidth;
-		if (!c || width < 10) return; // in something that is closed
+		if (!c) return;
 		let d = drawn.get(box.id);
 		if (!d) {
 			d = {chart: echarts.init(box, null, {renderer: 'svg', width, height: box.clientHeight})};
@@ -319,7 +317,8 @@
 	const paper = (box) => box.closest('figure').classList.contains('wide') ? 700 : 340;
 
 	const boxes = () => [...document.querySelectorAll('.chart')];
-	const visible = (box) => box.clientWidth >= 10;
+	// What is in something closed may have a size all the same.
+	const visible = (box) => box.clientWidth >= 10 && !box.closest('details:not([open])');
 
 	// What is on screen comes first, and the rest when there is time: a long page stays quick.
 	let queue = [], timer = 0;

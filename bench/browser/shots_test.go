@@ -1,0 +1,26 @@
+package browser_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/lidopool/lido/bench/internal/result/resulttest"
+)
+
+// LIDO_SHOTS=directory go test -run Shots has the page as people see it, to be looked at after a change.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("LIDO_SHOTS")
+	if dir == "" {
+		t.Skip("LIDO_SHOTS names no directory for screenshots")
+	}
+	address := file(t, resulttest.Rich())
+	for name, v := range map[string]view{"light": desk, "dark": night, "phone": phone} {
+		b := open(t, v, address)
+		picture := run(b, chromedp.FullScreenshot(100))
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
