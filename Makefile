@@ -25,6 +25,8 @@ export GOWORK := off
 SETUP := sh '$(CURDIR)/internal/setup/cc.sh'
 # Runs a command once the servers that tests start are known to be here.
 SERVERS := sh '$(CURDIR)/internal/setup/servers.sh'
+# Runs a command once a browser in which tests look at a page is known to be here.
+BROWSER := sh '$(CURDIR)/internal/setup/browser.sh'
 # Runs a command in every module of the repository.
 EACH  := sh '$(CURDIR)/internal/setup/each.sh'
 # Tools are pinned in a module of their own, so that users of Lido never see
@@ -40,8 +42,8 @@ help: ## list the commands
 	@echo 'Numbers to set: FUZZTIME=$(FUZZTIME) STRESSTIME=$(STRESSTIME) COVERLEAST=$(COVERLEAST) BENCH=$(BENCH) DEMOFLAGS TESTFLAGS BENCHFLAGS'
 
 .PHONY: setup
-setup: ## look for Go, a C compiler and servers for tests; install what is missing if that is possible
-	@$(SETUP) $(SERVERS)
+setup: ## look for Go, a C compiler, servers and a browser for tests; install what is missing if that is possible
+	@$(SETUP) $(SERVERS) $(BROWSER)
 
 .PHONY: demo
 demo: ## the five strategies under the same load on a SQLite file
@@ -49,12 +51,12 @@ demo: ## the five strategies under the same load on a SQLite file
 
 .PHONY: test
 test: ## all tests of all modules; what is missing here fails instead of being skipped
-	@LIDO_STRICT=1 $(SETUP) $(SERVERS) $(EACH) go test -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+	@LIDO_STRICT=1 $(SETUP) $(SERVERS) $(BROWSER) $(EACH) go test -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
 
 .PHONY: check
 CHECKS := fmt-check tidy-check vet lint test race cover
 check: ## what continuous integration runs: all of the checks below, test, race, cover
-	@$(SETUP) $(SERVERS) # first, so that what is missing is told before anything is downloaded
+	@$(SETUP) $(SERVERS) $(BROWSER) # first, so that what is missing is told before anything is downloaded
 	@for step in $(CHECKS); do \
 		start=$$SECONDS; \
 		$(MAKE) $$step || { echo "check: $$step FAILED after $$((SECONDS - start))s"; exit 1; }; \

@@ -64,7 +64,8 @@ func (p program) env() []string {
 		return nil
 	}
 	var dirs []string
-	for _, pattern := range []string{"/usr/lib/*-linux-*", "/lib/*-linux-*"} {
+	// PulseAudio has a directory of its own, which its library names by where it is in the system.
+	for _, pattern := range []string{"/usr/lib/*-linux-*", "/lib/*-linux-*", "/usr/lib/*-linux-*/pulseaudio"} {
 		more, _ := filepath.Glob(p.prefix + pattern) // the pattern is right
 		dirs = append(dirs, more...)
 	}

@@ -29,19 +29,25 @@ func newMachine(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: t.TempDir(), bin: t.TempDir()}
 	for _, name := range base {
-		real, err := exec.LookPath(name)
-		if err != nil {
-			t.Fatalf("this machine lacks %s: %v", name, err)
-		}
-		if err := os.Symlink(real, filepath.Join(m.bin, name)); err != nil {
-			t.Fatal(err)
-		}
+		m.tool(name)
 	}
 	m.set("PATH", m.bin)
 	m.set("TMPDIR", t.TempDir())
 	m.set("BIN", m.bin)
 	m.set("LOG", filepath.Join(t.TempDir(), "log"))
 	return m
+}
+
+// tool gives the machine a tool of the real one.
+func (m *machine) tool(name string) {
+	m.t.Helper()
+	real, err := exec.LookPath(name)
+	if err != nil {
+		m.t.Fatalf("this machine lacks %s: %v", name, err)
+	}
+	if err := os.Symlink(real, filepath.Join(m.bin, name)); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 func (m *machine) set(name, value string) { m.env = append(m.env, name+"="+value) }

@@ -83,14 +83,7 @@ install_servers() {
 fetch_servers() {
 	say "no$missing, unpacking$packages into $prefix"
 	work=$prefix.new
-	rm -rf "$work" && mkdir -p "$work/packages" || return 1
-	names=$(apt-get install -s --no-install-recommends $packages 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p')
-	[ -n "$names" ] || return 1
-	(cd "$work/packages" && apt-get download -q $names >&2) || return 1
-	for package in "$work"/packages/*.deb; do
-		dpkg -x "$package" "$work" || return 1
-	done
-	rm -rf "$work/packages" "$prefix" && mv "$work" "$prefix"
+	unpack "$prefix" $packages
 }
 
 explain() {

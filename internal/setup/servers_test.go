@@ -4,7 +4,6 @@ package setup_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,14 +30,8 @@ func newServerless(t *testing.T) *machine {
 	m := newMachine(t)
 	m.osRelease("ID=debian\n")
 	m.user("0")
-	for _, tool := range []string{"mkdir", "chmod", "mv"} {
-		real, err := exec.LookPath(tool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(real, filepath.Join(m.bin, tool)); err != nil {
-			t.Fatal(err)
-		}
+	for _, name := range []string{"mkdir", "chmod", "mv"} {
+		m.tool(name)
 	}
 	m.command("apt-get", aptGetServers)
 	m.set("LIDO_ROOT", t.TempDir())
