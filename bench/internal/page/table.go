@@ -85,19 +85,14 @@ func flaw(c result.Cell) string {
 // waitsTable is throughput and waits; costsTable is all the rest.
 func (v *view) waitsTable(n words.Condition) table {
 	t := table{Caption: "Throughput and waits", Head: []string{
-		"Pool",
-		"ops/s",
-		"ratio",
-		"spread",
-		"ns/op",
-		"p50", "p90", "p99", "p99.9",
-		"max",
-		"errors",
+		"Pool", "size", "ops/s", "ratio", "spread", "ns/op", "p50", "p90", "p99", "p99.9", "max", "errors",
 	}}
 	fastest, calmest := n.Fastest().Pools, n.Calmest().Pools
 	if len(n.Cells) < 2 {
 		fastest, calmest = nil, nil
 	}
+	// Else the size stands above.
+	differ := slices.ContainsFunc(n.Cells, func(c result.Cell) bool { return c.Size != n.Size })
 	for i, c := range n.Cells {
 		r := row{Name: c.Pool, Pool: v.pool(c.Pool), Note: note(c)}
 		if r.Note == "" {
@@ -110,10 +105,14 @@ func (v *view) waitsTable(n words.Condition) table {
 			if len(c.Samples) > 1 {
 				spread = words.Percent(c.Spread)
 			}
-			r.Cells = plain(words.Count(m.OpsPerSec), words.Ratio(c.Ratio), spread, words.Count(m.NsPerOp),
+			size := words.None
+			if differ && c.Size > 0 {
+				size = strconv.Itoa(c.Size)
+			}
+			r.Cells = plain(size, words.Count(m.OpsPerSec), words.Ratio(c.Ratio), spread, words.Count(m.NsPerOp),
 				wait(m.WaitP50), wait(m.WaitP90), wait(m.WaitP99), wait(m.WaitP999), wait(m.WaitMax), errors)
-			r.Cells[0].Best = slices.Contains(fastest, i)
-			r.Cells[6].Best = slices.Contains(calmest, i)
+			r.Cells[1].Best = slices.Contains(fastest, i)
+			r.Cells[7].Best = slices.Contains(calmest, i)
 			if why := flaw(c); why != "" {
 				r.Name += " (" + why + ")"
 			}
@@ -126,16 +125,7 @@ func (v *view) waitsTable(n words.Condition) table {
 
 func (v *view) costsTable(n words.Condition) table {
 	t := table{Caption: "Fairness, resources and cost", Head: []string{
-		"Pool",
-		"Jain",
-		"max/min",
-		"opens", "closes",
-		"peak open",
-		"sessions",
-		"allocs/op", "B/op",
-		"CPU/op",
-		"CPU waiting",
-		"error kinds",
+		"Pool", "Jain", "max/min", "opens", "closes", "peak open", "sessions", "allocs/op", "B/op", "CPU/op", "CPU waiting", "error kinds",
 	}}
 	for _, c := range n.Cells {
 		r := row{Name: c.Pool, Pool: v.pool(c.Pool), Note: note(c)}
@@ -287,8 +277,7 @@ func timelineTable(t result.Timeline) table {
 func (v *view) verdictsTable(of []result.Timeline) table {
 	t := table{Caption: "How it ended", Head: []string{
 		"Pool", "ops", "errors", "opens", "peak open", "p50", "p99", "max",
-		"recovery",
-		"leaked", "error kinds",
+		"recovery", "leaked", "error kinds",
 	}}
 	for _, l := range of {
 		r := row{Name: l.Pool, Pool: v.pool(l.Pool)}

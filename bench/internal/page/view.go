@@ -493,15 +493,18 @@ func (v *view) maps(all []words.Condition) []figure {
 	if len(goroutines) > 1 && len(sizes) > 1 {
 		for _, p := range v.Pools {
 			c := chart{Kind: heatKind, Unit: perSecond, Heat: &heat{RowName: "size", ColName: "goroutines", Rows: texts(sizes), Columns: texts(goroutines)}}
+			of := map[int]bool{}
 			for _, n := range all {
 				for _, cell := range n.Cells {
-					if cell.Pool == p.Name && words.Measured(cell) {
+					// One that stands beside all sizes was measured with one.
+					if cell.Pool == p.Name && cell.Size == n.Size && words.Measured(cell) {
+						of[cell.Size] = true
 						c.Heat.Cells = append(c.Heat.Cells, [3]number{
 							number(slices.Index(goroutines, n.Goroutines)), number(slices.Index(sizes, n.Size)), number(cell.Median.OpsPerSec)})
 					}
 				}
 			}
-			if len(c.Heat.Cells) == 0 {
+			if len(of) < 2 {
 				continue
 			}
 			title := "Throughput of " + p.Name + ", ops/s"

@@ -13,52 +13,89 @@ import (
 type Condition struct {
 	Workload, Spec, Backend string
 	Rate                    float64
-	Goroutines, Size        int
+	Goroutines              int
+	Size                    int // of the pools that can have it, the greatest of theirs. 0: they say none
 	Cells                   []result.Cell
 }
 
 // Conditions are the conditions of cells: by workloads and backends in the order of the cells, then
-// by goroutines and size. A pool of no size of its own stands under all sizes.
+// by goroutines and size. A pool that has one size where others have several, or none of its own,
+// stands beside each of theirs: it is the same with all. If no pool has several, all stand together.
 func Conditions(cells []result.Cell) []Condition {
 	var all []Condition
-	add := func(c result.Cell, size int) {
-		for i := range all {
-			if all[i].holds(c) && all[i].Size == size {
-				all[i].Cells = append(all[i].Cells, c)
-				return
+	for _, block := range blocks(cells) {
+		sizes := map[string][]int{}
+		for _, c := range block {
+			if !slices.Contains(sizes[c.Pool], c.Size) {
+				sizes[c.Pool] = append(sizes[c.Pool], c.Size)
 			}
 		}
-		all = append(all, Condition{c.Workload, c.Spec, c.Backend, c.Rate, c.Goroutines, size, []result.Cell{c}})
-	}
-	place := map[string]int{}
-	sizes := map[string][]int{}
-	for _, c := range cells {
-		key := c.Workload + "\x00" + c.Backend
-		if _, seen := place[key]; !seen {
-			place[key] = len(place)
-		}
-		if c.Size != 0 && !slices.Contains(sizes[key], c.Size) {
-			sizes[key] = append(sizes[key], c.Size)
-		}
-	}
-	for _, c := range cells {
-		if of := sizes[c.Workload+"\x00"+c.Backend]; c.Size == 0 && len(of) > 0 {
-			for _, size := range of {
-				add(c, size)
+		var swept []int
+		for _, of := range sizes {
+			if len(of) > 1 {
+				swept = append(swept, of...)
 			}
+		}
+		if len(swept) == 0 {
+			all = append(all, conditionOf(block, greatest(block)))
 			continue
 		}
-		add(c, c.Size)
+		slices.Sort(swept)
+		for _, size := range slices.Compact(swept) {
+			var under []result.Cell
+			for _, c := range block {
+				if c.Size == size || len(sizes[c.Pool]) == 1 {
+					under = append(under, c)
+				}
+			}
+			all = append(all, conditionOf(under, size))
+		}
+	}
+	place := map[[2]string]int{}
+	for _, c := range cells {
+		if _, seen := place[[2]string{c.Workload, c.Backend}]; !seen {
+			place[[2]string{c.Workload, c.Backend}] = len(place)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Condition) int {
-		return cmp.Or(place[a.Workload+"\x00"+a.Backend]-place[b.Workload+"\x00"+b.Backend], cmp.Compare(a.Rate, b.Rate),
-			a.Goroutines-b.Goroutines, a.Size-b.Size)
+		return cmp.Or(place[[2]string{a.Workload, a.Backend}]-place[[2]string{b.Workload, b.Backend}],
+			cmp.Compare(a.Rate, b.Rate), a.Goroutines-b.Goroutines, a.Size-b.Size)
 	})
 	return all
 }
 
-func (n Condition) holds(c result.Cell) bool {
-	return n.Workload == c.Workload && n.Spec == c.Spec && n.Backend == c.Backend && n.Rate == c.Rate && n.Goroutines == c.Goroutines
+func conditionOf(cells []result.Cell, size int) Condition {
+	c := cells[0]
+	return Condition{c.Workload, c.Spec, c.Backend, c.Rate, c.Goroutines, size, cells}
+}
+
+// blocks are the cells that differ in nothing but the pool and its size.
+func blocks(cells []result.Cell) [][]result.Cell {
+	type key struct {
+		workload, spec, backend string
+		rate                    float64
+		goroutines              int
+	}
+	place := map[key]int{}
+	var all [][]result.Cell
+	for _, c := range cells {
+		k := key{c.Workload, c.Spec, c.Backend, c.Rate, c.Goroutines}
+		i, seen := place[k]
+		if !seen {
+			i, all = len(all), append(all, nil)
+			place[k] = i
+		}
+		all[i] = append(all[i], c)
+	}
+	return all
+}
+
+// greatest is the size of the cell that has the greatest.
+func greatest(cells []result.Cell) (size int) {
+	for _, c := range cells {
+		size = max(size, c.Size)
+	}
+	return size
 }
 
 // Setting is the goroutines and the size in words, without the workload.
