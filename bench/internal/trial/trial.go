@@ -11,10 +11,12 @@ import (
 // A Subject is a kind of pool that takes part.
 type Subject struct {
 	Name string
-	// Config is what result.Cell.Config says of it with so many resources.
+	// Config is what result.Cell.Config says of it with so many resources. Nil: it has none.
 	Config func(size int) string
 	// Sized says whether it is a different pool with another size; one that is not is measured once for all sizes.
 	Sized bool
+	// Size is how many resources one that is not Sized may have. 0: its own affair.
+	Size int
 	// Open makes a new pool with so many resources, which is closed after a window.
 	Open func(ctx context.Context, size int) (load.Target, error)
 	// Unfit says why it cannot do a workload with so many goroutines, or nothing. Nil: it can do all.
@@ -22,7 +24,8 @@ type Subject struct {
 }
 
 // A Plan is what is to be measured: each subject under each workload, with each number of
-// goroutines and each size.
+// goroutines and each size. A workload with a rate is measured with the greatest number of
+// goroutines only: there it is no more than a bound on how many arrivals may be served at once.
 type Plan struct {
 	Backend    string // its name
 	Subjects   []Subject
@@ -41,13 +44,17 @@ type Plan struct {
 type Progress struct {
 	Done, All int           // windows
 	Left      time.Duration // until the end, as it looks now
-	Now       string        // what is being measured
+	Now       string        // what is measured next
 }
 
-// TODO(issue 6): the run.
-
-// Run measures. After each window watch, if not nil, is called with the result so far, which it must not keep
-// or change, from one goroutine. If ctx ends first the result is Partial, and the error ctx's cause.
+// Run measures. Before the first window and after each, watch, if not nil, is called with the result so far,
+// which it must not keep or change, from one goroutine. A cell whose pool cannot be
+// opened, measured or closed is Failed, and the others go on. If ctx ends first the result is Partial,
+// without the window that was under way, and the error ctx's cause. Any other error says
+// that the plan cannot be carried out, and nothing was measured.
 func Run(ctx context.Context, p Plan, watch func(result.File, Progress)) (result.File, error) {
-	panic("trial: not built yet")
+	if err := p.validate(); err != nil {
+		return result.File{}, err
+	}
+	return newRun(p).measure(ctx, watch)
 }

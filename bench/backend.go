@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lidopool/lido/bench/internal/target"
+)
+
+const backendHelp = `where resources come from: synthetic?…, sqlite, sqlite:FILE, postgres://…, mysql:…, or env:NAME for one
+that stands in the environment variable NAME, so that no list of processes shows its password`
+
+// openBackend opens what --backend says. Any error is of what was asked for.
+func openBackend(ctx context.Context, text string) (target.Backend, error) {
+	if name, of := strings.CutPrefix(text, "env:"); of {
+		text = os.Getenv(name)
+		if text == "" {
+			return nil, fmt.Errorf("--backend env:%s: the environment variable %s is empty or not set", name, name)
+		}
+	}
+	b, err := target.Open(ctx, text)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--backend: %w", err)
+	}
+	return b, nil
+}
+
+func backendWords() []string {
+	var all []string
+	for _, k := range target.Kinds() {
+		all = append(all, k.Example+"\t"+k.About)
+	}
+	return append(all, "env:\tone that stands in an environment variable")
+}
+
+func completeBackend(c *cobra.Command) {
+	completeFlag(c, "backend", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return backendWords(), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newCommand is the command line.
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "lidobench",
+		Short: "Measure pooling strategies against each other",
+		Long: `Lidobench measures Lido's pooling strategies against each other, on your own database or on
+resources made up for the purpose: throughput, waits to the 99.9th percentile, fairness, opens, allocations,
+processor time. It shows how they fare in bad moments, and compares results with older ones.`,
+		Example: `  lidobench run                                   all strategies on embedded SQLite, under a minute
+  lidobench run --backend env:DATABASE_URL --html report.html
+  lidobench scenario outage --strategy queue,null
+  lidobench list`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
+	})
+	root.AddCommand(runCommand(), scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	return root
+}
+
+// completeWords completes one of some words, each perhaps with a tab and a sentence about it.
+func completeWords(words func() []string) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words(), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeList completes the last word of a list with commas.
+func completeList(words func() []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndex(typed, ",")+1]
+		var all []string
+		for _, w := range words() {
+			all = append(all, before+w)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+}
+
+// completeFlag says how the values of a flag are completed.
+func completeFlag(c *cobra.Command, flag string, how cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, how); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// splitList takes lists apart at commas. A comma within the settings of an entry, as of
+// think=lognormal:1ms,10ms, is before a number and stays.
+func splitList(flag string, lists []string) ([]string, error) {
+	var all []string
+	for _, list := range lists {
+		begin := 0
+		for i := range len(list) {
+			if list[i] == ',' && !strings.ContainsAny(list[i+1:min(i+2, len(list))], "0123456789") {
+				all = append(all, strings.TrimSpace(list[begin:i]))
+				begin = i + 1
+			}
+		}
+		all = append(all, strings.TrimSpace(list[begin:]))
+	}
+	for _, s := range all {
+		if s == "" {
+			return nil, fmt.Errorf("--%s is %.64q: name something before and after each comma", flag, strings.Join(lists, ","))
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,233 @@
+package text
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lidopool/lido/bench/internal/result"
+)
+
+// Table writes f for people: where and how it was measured, a table for each workload and
+// number of goroutines, what is behind the names of the pools, warnings, and the summary. width is that of
+// the terminal, which decides how many columns there are; 0 is any.
+func Table(w io.Writer, f result.File, width int) error {
+	b := bufio.NewWriter(w)
+	header(b, f, width)
+	for _, under := range blocks(f.Cells) {
+		fmt.Fprintln(b)
+		io.WriteString(b, wrap(title(under[0]), "", "  ", width))
+		table(under, baseline(f)).print(b, width)
+	}
+	legend(b, f.Cells, width)
+	footer(b, f, width)
+	return b.Flush()
+}
+
+func baseline(f result.File) string {
+	if f.Method.Baseline == "" && len(f.Cells) > 0 {
+		return f.Cells[0].Pool
+	}
+	return f.Method.Baseline
+}
+
+// header says where and how.
+func header(w io.Writer, f result.File, width int) {
+	e := f.Env
+	where := []string{fmt.Sprintf("%s/%s, %s, %s", e.OS, e.Arch, e.CPU, number(e.Cores, "core"))}
+	if e.GOMAXPROCS != e.Cores {
+		where = append(where, fmt.Sprintf("GOMAXPROCS %d", e.GOMAXPROCS))
+	}
+	where = append(where, e.Go)
+	if of := cmp.Or(e.Commit, e.Version); of != "" {
+		where = append(where, "lido "+of)
+	}
+	io.WriteString(w, wrap(strings.Join(where, ", "), "", "  ", width))
+	var how []string
+	if backend := backendOf(f); backend != "" {
+		how = append(how, "on "+backend)
+	}
+	if m := f.Method; m.Rounds > 0 {
+		how = append(how, fmt.Sprintf("%s of %v each after %v to warm up", number(m.Rounds, "round"), m.Window, m.Warm))
+	}
+	how = append(how, fmt.Sprintf("seed %d", f.Method.Seed), f.Started.Format("2006-01-02 15:04"),
+		"took "+long(time.Duration(f.Seconds*float64(time.Second))))
+	io.WriteString(w, wrap(strings.Join(how, ", "), "", "  ", width))
+}
+
+// backendOf is the backend if it is the same for all.
+func backendOf(f result.File) string {
+	name := ""
+	for _, c := range f.Cells {
+		if name != "" && c.Backend != name {
+			return ""
+		}
+		name = c.Backend
+	}
+	return name
+}
+
+// footer says why to doubt it, and what came out.
+func footer(w io.Writer, f result.File, width int) {
+	warnings := f.Warnings
+	if f.Partial {
+		warnings = append([]string{"the run was ended early: some figures are of fewer rounds, or missing"}, warnings...)
+	}
+	for i, s := range warnings {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		io.WriteString(w, wrap(s, "Warning: ", "  ", width))
+	}
+	for i, s := range f.Summary {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		io.WriteString(w, wrap(s, "", "  ", width))
+	}
+}
+
+// blocks are the cells of the same workload and number of goroutines, in their order.
+func blocks(cells []result.Cell) [][]result.Cell {
+	var all [][]result.Cell
+	for _, c := range cells {
+		i := slices.IndexFunc(all, func(b []result.Cell) bool { return sameBlock(b[0], c) })
+		if i < 0 {
+			all = append(all, nil)
+			i = len(all) - 1
+		}
+		all[i] = append(all[i], c)
+	}
+	return all
+}
+
+func sameBlock(a, b result.Cell) bool {
+	return a.Workload == b.Workload && a.Backend == b.Backend && a.Goroutines == b.Goroutines
+}
+
+func title(c result.Cell) string {
+	s := c.Workload
+	if c.Spec != c.Workload && c.Spec != "" {
+		s += " (" + c.Spec + ")"
+	}
+	if c.Rate > 0 {
+		return fmt.Sprintf("%s, %s/s arrive, at most %d at once", s, count(c.Rate), c.Goroutines)
+	}
+	return s + ", " + number(c.Goroutines, "goroutine")
+}
+
+// table has a row for each cell.
+func table(cells []result.Cell, baseline string) grid {
+	g := grid{indent: "  ", after: map[int]string{}}
+	add := func(head string, keep int, left bool, of func(result.Cell) string) {
+		c := column{head: head, keep: keep, left: left}
+		for _, cell := range cells {
+			s := ""
+			if len(cell.Samples) > 0 || left {
+				s = of(cell)
+			}
+			c.cells = append(c.cells, s)
+		}
+		g.columns = append(g.columns, c)
+	}
+	add("pool", 0, true, func(c result.Cell) string { return c.Pool })
+	if slices.ContainsFunc(cells, func(c result.Cell) bool { return c.Size > 0 && c.Size != cells[0].Size }) {
+		add("size", 0, false, func(c result.Cell) string { return orDash(float64(c.Size), count) })
+	}
+	add("ops/s", 0, false, func(c result.Cell) string { return count(c.Median.OpsPerSec) })
+	add("±", 95, false, func(c result.Cell) string { return percent(c.Spread) })
+	add("× "+baseline, 98, false, func(c result.Cell) string { return ratio(c.Ratio) })
+	add("per op", 60, false, func(c result.Cell) string { return orDash(c.Median.NsPerOp, span) })
+	add("wait p50", 55, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP50), span) })
+	add("p99", 90, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP99), span) })
+	add("p99.9", 40, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP999), span) })
+	add("max", 80, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitMax), span) })
+	add("jain", 70, false, func(c result.Cell) string {
+		return orDash(c.Median.Jain, func(j float64) string { return fmt.Sprintf("%.3f", j) })
+	})
+	add("opens", 50, false, func(c result.Cell) string { return count(float64(c.Median.Opens)) })
+	add("allocs", 35, false, func(c result.Cell) string { return digits(whole(c.Median.AllocsPerOp)) })
+	add("CPU/op", 30, false, func(c result.Cell) string { return orDash(c.Median.CPUPerOp, span) })
+	add("CPU waiting", 20, false, func(c result.Cell) string {
+		if c.Median.CPUWaiting < 0 {
+			return "-"
+		}
+		return percent(c.Median.CPUWaiting)
+	})
+	add("errors", 0, false, func(c result.Cell) string { return failures(c.Median) })
+	for i, c := range cells {
+		switch {
+		case c.Unfit != "":
+			g.after[i] = "not measured: " + c.Unfit
+		case c.Failed != "" && len(c.Samples) == 0:
+			g.after[i] = "failed in " + c.Failed
+		}
+	}
+	return g
+}
+
+// whole cuts what is less than a hundredth, which is the measurement's own.
+func whole(allocs float64) float64 {
+	if allocs < 0.005 {
+		return 0
+	}
+	return allocs
+}
+
+func orDash(v float64, show func(float64) string) string {
+	if v <= 0 {
+		return "-"
+	}
+	return show(v)
+}
+
+// failures are the errors, the most frequent kind first, as shares of all that was tried.
+func failures(s result.Sample) string {
+	n := s.Failures()
+	if n == 0 {
+		return ""
+	}
+	kinds := slices.SortedFunc(maps.Keys(s.Errors), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Errors[b], s.Errors[a]), cmp.Compare(a, b))
+	})
+	for i, kind := range kinds {
+		kinds[i] = fmt.Sprintf("%s %s", count(float64(s.Errors[kind])), kind)
+	}
+	return fmt.Sprintf("%s: %s", percent(float64(n)/float64(n+s.Ops)), strings.Join(kinds, ", "))
+}
+
+// legend says what the names of the pools stand for, and what failed on the way.
+func legend(w io.Writer, cells []result.Cell, width int) {
+	var names []string
+	configs, failed := map[string]string{}, map[string]string{}
+	for _, c := range cells {
+		if _, known := configs[c.Pool]; !known {
+			names = append(names, c.Pool)
+		}
+		configs[c.Pool] = c.Config
+		if c.Failed != "" && len(c.Samples) > 0 {
+			failed[c.Pool] = fmt.Sprintf("%s, %s: failed in %s; the rounds before are shown", c.Workload, number(c.Goroutines, "goroutine"), c.Failed)
+		}
+	}
+	first := true
+	say := func(name, what string) {
+		if first {
+			fmt.Fprintln(w)
+		}
+		first = false
+		io.WriteString(w, wrap(what, name+": ", "  ", width))
+	}
+	for _, name := range names {
+		if config := configs[name]; config != "" && config != name {
+			say(name, config)
+		}
+		if failed[name] != "" {
+			say(name, failed[name])
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/lidopool/lido/bench/internal/trial"
+)
+
+// progress tells how far a run is: on a terminal by a bar, else by plain lines, of which there are few. It is for one goroutine.
+type progress struct {
+	w    io.Writer
+	live bool
+	bar  *progressbar.ProgressBar
+	next time.Time // when the next plain line is due
+}
+
+func newProgress(w io.Writer, quiet bool) *progress {
+	if quiet {
+		return &progress{w: io.Discard}
+	}
+	_, live := terminal(w)
+	return &progress{w: w, live: live && os.Getenv("TERM") != "dumb"}
+}
+
+// between is the time between two plain lines: few enough for a log, and enough to see that it lives.
+const between = 5 * time.Second
+
+// say writes a line that stays.
+func (p *progress) say(format string, args ...any) {
+	p.clear()
+	fmt.Fprintf(p.w, format+"\n", args...)
+}
+
+// step shows where the run is.
+func (p *progress) step(at trial.Progress) {
+	if !p.live {
+		if now := time.Now(); !now.Before(p.next) && at.Done < at.All {
+			fmt.Fprintf(p.w, "%d of %d, %v left: %s\n", at.Done, at.All, left(at), at.Now)
+			p.next = now.Add(between)
+		}
+		return
+	}
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions(at.All, progressbar.OptionSetWriter(p.w), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish(),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true))
+	}
+	p.bar.ChangeMax(max(at.All, 1))
+	p.bar.Describe(fmt.Sprintf("%v left: %s", left(at), at.Now))
+	p.bar.Set(at.Done) // an error of the terminal is seen elsewhere
+}
+
+func left(at trial.Progress) time.Duration { return at.Left.Round(time.Second) }
+
+// clear takes the bar away.
+func (p *progress) clear() {
+	if p.bar != nil {
+		p.bar.Clear()
+	}
+}
+
+// terminal says whether w is one, and how many columns it has.
+func terminal(w io.Writer) (width int, is bool) {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, _ = term.GetSize(int(f.Fd()))
+	return width, true
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/scenario"
+	"github.com/lidopool/lido/bench/internal/text"
+	"github.com/lidopool/lido/bench/internal/trial"
+	"github.com/lidopool/lido/internal/settings"
+)
+
+// A drama is what the flags of scenario ask for.
+type drama struct {
+	backend    string
+	strategies []string
+	size       int
+	scale      float64
+	tick       time.Duration
+	seed       uint64
+	quiet      bool
+	outputs    outputs
+	live       live
+}
+
+func scenarioCommand() *cobra.Command {
+	var d drama
+	c := &cobra.Command{
+		Use:   "scenario [NAME]...",
+		Short: "Put strategies into bad moments",
+		Long: `Scenario puts each strategy into bad moments that users know, such as an outage of the backend, and records how
+it fares. Without names it plays all of them; lidobench list shows them. Each has a backend and a size of its own.`,
+		Example: `  lidobench scenario outage
+        the backend goes away and comes back, for all strategies
+  lidobench scenario spike saturation --strategy 'queue,queue?shed=true' --html report.html
+        two kinds of queue, drawn as a page
+  lidobench scenario --backend env:DATABASE_URL --scale 0.5
+        all of them on your own database, each in half of the time`,
+		ValidArgsFunction: completeWords(scenarioWords),
+		RunE:              func(c *cobra.Command, names []string) error { return d.run(c, names) },
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&d.backend, "backend", "", backendHelp+"; default the scenario's own")
+	f.StringArrayVar(&d.strategies, "strategy", []string{defaultStrategies}, "strategies, with commas between them; lidobench list shows them")
+	f.IntVar(&d.size, "size", 0, "how many resources a pool may have that does not say so itself; 0 is as many as the scenario says")
+	f.Float64Var(&d.scale, "scale", 1, "how long a scenario is, as a multiple of its own length")
+	f.DurationVar(&d.tick, "tick", 50*time.Millisecond, "the time between two points of a timeline")
+	f.Uint64Var(&d.seed, "seed", 1, "of all that is drawn at random: arrivals, times")
+	d.outputs = newOutputs(c, "json", "csv", "html")
+	d.live.flags(c)
+	f.BoolVarP(&d.quiet, "quiet", "q", false, "tell nothing while it goes on")
+	completeBackend(c)
+	completeFlag(c, "strategy", completeList(strategyWords))
+	return c
+}
+
+func scenarioWords() []string {
+	var all []string
+	for _, s := range scenario.All() {
+		all = append(all, s.Name+"\t"+s.About)
+	}
+	return all
+}
+
+// chosen are the scenarios of these names, or all.
+func chosen(names []string) ([]scenario.Scenario, error) {
+	all := scenario.All()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	byName := map[string]scenario.Scenario{}
+	for _, s := range all {
+		known = append(known, s.Name)
+		byName[s.Name] = s
+	}
+	var some []scenario.Scenario
+	for _, name := range names {
+		s, ok := byName[name]
+		if !ok {
+			return nil, fmt.Errorf("scenario %.64q: %s", name, settings.Unknown(name, known))
+		}
+		for _, other := range some {
+			if other.Name == name {
+				return nil, fmt.Errorf("scenario %q is given twice", name)
+			}
+		}
+		some = append(some, s)
+	}
+	return some, nil
+}
+
+func (d *drama) run(c *cobra.Command, names []string) (err error) {
+	ctx := c.Context()
+	scenes, err := chosen(names)
+	if err != nil {
+		return err
+	}
+	pools, err := parseStrategies(d.strategies)
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.size < 0 || d.size > mostSize:
+		return fmt.Errorf("--size is %d: give 1 to %d, or 0 for what the scenario says", d.size, mostSize)
+	case d.scale < 0.01 || d.scale > 1000:
+		return fmt.Errorf("--scale is %v: give 0.01 to 1000", d.scale)
+	case d.tick < time.Millisecond || d.tick > time.Minute:
+		return fmt.Errorf("--tick is %v: give 1ms to 1m", d.tick)
+	}
+	if err := d.outputs.check(); err != nil {
+		return err
+	}
+	// What cannot be reached is found out now, not after minutes.
+	if d.backend != "" {
+		b, err := openBackend(ctx, d.backend)
+		if err != nil {
+			return err
+		}
+		if err := b.Close(); err != nil {
+			return failed("close of the backend: %w", err)
+		}
+	}
+	url, err := d.live.open()
+	if err != nil {
+		return err
+	}
+	defer d.live.close()
+
+	tell := newProgress(c.ErrOrStderr(), d.quiet)
+	p := d.playFor(scenes, pools)
+	tell.say("lidobench: %d scenarios with %d strategies, about %v; Ctrl-C ends it early, with what there is by then", len(scenes), len(pools), p.left().Round(time.Second))
+	if url != "" {
+		tell.say("lidobench: live at %s", url)
+	}
+	p.file.Env = trial.Environment(ctx)
+	p.watch = func(f result.File, at trial.Progress) {
+		tell.step(at)
+		d.live.publish(f, at)
+	}
+	err = p.run(ctx)
+	tell.clear()
+	if err != nil {
+		return err
+	}
+	p.file.Summary = summary(p.file)
+	return finish(c, p.file, d.outputs, text.Timelines)
+}
+
+// A play is scenarios under way.
+type play struct {
+	*drama
+	scenes []scenario.Scenario
+	pools  []strategy
+	file   result.File
+	watch  func(result.File, trial.Progress)
+	done   int
+}
+
+func (d *drama) playFor(scenes []scenario.Scenario, pools []strategy) *play {
+	return &play{drama: d, scenes: scenes, pools: pools, file: result.File{
+		Format: result.Format, Started: time.Now(), Method: result.Method{Seed: d.seed},
+	}}
+}
+
+// left is how long it will take from here.
+func (p *play) left() time.Duration {
+	var sum time.Duration
+	for i, s := range p.scenes {
+		for k := range p.pools {
+			if i*len(p.pools)+k >= p.done {
+				sum += time.Duration(float64(s.Length) * p.scale)
+			}
+		}
+	}
+	return sum
+}
+
+// run plays all. Its error is of what was asked for; what goes wrong with a pool is in its timeline.
+func (p *play) run(ctx context.Context) error {
+	for _, s := range p.scenes {
+		for _, pool := range p.pools {
+			p.file.Seconds = time.Since(p.file.Started).Seconds()
+			p.watch(p.file, trial.Progress{Done: p.done, All: len(p.scenes) * len(p.pools), Left: p.left(), Now: s.Name + ", " + pool.name})
+			t, err := p.one(ctx, s, pool)
+			if ctx.Err() == nil && err != nil {
+				t.Failed = err.Error()
+			}
+			if ctx.Err() == nil || len(t.Points) > 0 {
+				p.file.Timelines = append(p.file.Timelines, t)
+			}
+			p.done++
+			if ctx.Err() != nil {
+				p.file.Partial = true
+				p.file.Seconds = time.Since(p.file.Started).Seconds()
+				return nil
+			}
+		}
+	}
+	p.file.Seconds = time.Since(p.file.Started).Seconds()
+	p.watch(p.file, trial.Progress{Done: p.done, All: p.done})
+	return nil
+}
+
+// one plays a scenario with a pool, over a backend of its own.
+func (p *play) one(ctx context.Context, s scenario.Scenario, pool strategy) (t result.Timeline, err error) {
+	size, backend := s.Size, s.Backend
+	if p.size > 0 {
+		size = p.size
+	}
+	if p.backend != "" {
+		backend = p.backend
+	}
+	config := pool.with(size)
+	t = result.Timeline{Scenario: s.Name, About: s.About, Pool: pool.name, Config: config.String()}
+	b, err := openBackend(ctx, backend)
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	t.Backend = b.Name()
+	target, err := b.Target(config)
+	if err != nil {
+		return t, err
+	}
+	found, err := scenario.Run(ctx, s, target, b, scenario.Setting{Tick: p.tick, Scale: p.scale, Seed: p.seed})
+	found.Scenario, found.About, found.Backend, found.Pool, found.Config = t.Scenario, t.About, t.Backend, t.Pool, t.Config
+	return found, err
+}

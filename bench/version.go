@@ -1,0 +1,25 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lidopool/lido/bench/internal/trial"
+)
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Tell which lidobench this is",
+		Example: "  lidobench version",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			e := trial.Environment(c.Context())
+			_, err := fmt.Fprintf(c.OutOrStdout(), "lidobench %s, commit %s, %s %s/%s\n",
+				cmp.Or(e.Version, "without a version"), cmp.Or(e.Commit, "unknown"), e.Go, e.OS, e.Arch)
+			return err
+		},
+	}
+}
