@@ -11,8 +11,8 @@ import (
 	"github.com/lidopool/lido/bench/internal/target"
 )
 
-const backendHelp = `where resources come from: synthetic?…, sqlite, sqlite:FILE, postgres://…, mysql:…, or env:NAME for one
-that stands in the environment variable NAME, so that no list of processes shows its password`
+const backendHelp = "where resources come from, a `backend`: synthetic?…, sqlite, sqlite:FILE, postgres://…, mysql:…, or env:NAME\n" +
+	"for one that stands in the environment variable NAME, so that no list of processes shows its password"
 
 // openBackend opens what --backend says. Any error is of what was asked for.
 func openBackend(ctx context.Context, text string) (target.Backend, error) {

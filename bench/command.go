@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lidopool/lido/internal/settings"
 )
 
 // newCommand is the command line.
@@ -21,15 +25,60 @@ processor time. It shows how they fare in bad moments, and compares results with
   lidobench list`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	return root
+}
+
+// knownCommand refuses what is no command, and names the nearest.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	return fmt.Errorf("command %.64q: %s", args[0], settings.Unknown(args[0], known))
+}
+
+// flagError says more about a flag that is wrong than which it is.
+func flagError(c *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) {
+		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
+	}
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	hint := ""
+	if near := settings.Nearest(missing.GetSpecifiedName(), known); near != "" {
+		hint = fmt.Sprintf("; did you mean --%s?", near)
+	}
+	return fmt.Errorf("%w%s; %s --help lists the flags", err, hint, c.CommandPath())
+}
+
+// exactly wants one argument for each of the names.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return fmt.Errorf("%s takes %d arguments, %s, but there are %d", c.CommandPath(), len(names), strings.Join(names, " and "), len(args))
+		}
+		return nil
+	}
+}
+
+// none wants no arguments.
+func none(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("argument %.64q: %s takes flags only; --help lists them", args[0], c.CommandPath())
+	}
+	return nil
 }
 
 // completeWords completes one of some words, each perhaps with a tab and a sentence about it.

@@ -22,7 +22,7 @@ is shown as ~; for any to be told from chance each run needs %d rounds, and 10 a
 		Example: `  lidobench compare old.json new.json
   lidobench compare --fail-if-slower 10 old.json new.json
         exit with 1 if anything is clearly slower by more than 10 %`,
-		Args:              cobra.ExactArgs(2),
+		Args:              exactly("OLD", "NEW"),
 		ValidArgsFunction: completeResult,
 		RunE: func(c *cobra.Command, names []string) error {
 			if c.Flags().Changed("fail-if-slower") && slower < 0 {

@@ -19,7 +19,7 @@ type live struct {
 }
 
 func (l *live) flags(c *cobra.Command) {
-	c.Flags().StringVar(&l.address, "serve", "", "show the result in a browser while the run goes on, at this address, such as localhost:8080")
+	c.Flags().StringVar(&l.address, "serve", "", "show the result in a browser while the run goes on, at this `address`, such as localhost:8080")
 	c.Flags().BoolVar(&l.anywhere, "serve-anywhere", false, "let --serve name an address that other machines can reach: everybody there sees the result")
 	completeFlag(c, "serve", completeWords(func() []string { return []string{"localhost:8080"} }))
 }

@@ -33,13 +33,13 @@ func newOutputs(c *cobra.Command, forms ...string) outputs {
 		o := &output{flag: form}
 		switch form {
 		case "json":
-			o.about, o.piped, o.write = `write the result as JSON to this file; "-" is the standard output`, true, result.Write
+			o.about, o.piped, o.write = "write the result as JSON to this `file`; - is the standard output", true, result.Write
 		case "csv":
-			o.about, o.piped, o.write = `write all rounds as CSV to this file; "-" is the standard output`, true, text.CSV
+			o.about, o.piped, o.write = "write all rounds as CSV to this `file`; - is the standard output", true, text.CSV
 		case "bench":
-			o.about, o.piped, o.write = `write all rounds as Go's benchmarks do, for benchstat, to this file; "-" is the standard output`, true, text.Bench
+			o.about, o.piped, o.write = "write all rounds as Go's benchmarks do, for benchstat, to this `file`; - is the standard output", true, text.Bench
 		case "html":
-			o.about, o.write = "draw the result as a page of its own, which needs no network, to this file", page.Write
+			o.about, o.write = "draw the result as a page of its own, which needs no network, to this `file`", page.Write
 		}
 		c.Flags().StringVar(&o.name, o.flag, "", o.about)
 		all = append(all, o)

@@ -16,7 +16,7 @@ form. It measures nothing. "-" is the standard input.`,
 		Example: `  lidobench report result.json
   lidobench report result.json --html report.html
   lidobench report result.json --csv - | head`,
-		Args:              cobra.ExactArgs(1),
+		Args:              exactly("FILE"),
 		ValidArgsFunction: completeResult,
 		RunE: func(c *cobra.Command, names []string) error {
 			if err := out.check(); err != nil {

@@ -75,24 +75,25 @@ rounds, how far they differ (±), and the ratio to a baseline in the same rounds
         your own database, its password out of sight, the result kept for lidobench compare
   lidobench run --bench - | benchstat -col /pool -
         benchstat's view of it`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c) },
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.backend, "backend", defaultBackend, backendHelp)
-	f.StringArrayVar(&o.strategies, "strategy", []string{defaultStrategies}, `strategies, with commas between them, such as queue,'singleton?timeout=1s'; lidobench list shows them`)
-	f.StringArrayVar(&o.workloads, "workload", []string{defaultWorkloads}, `workloads, with commas between them, such as cycle,'think?think=exp:2ms'; lidobench list shows them`)
+	f.StringArrayVar(&o.strategies, "strategy", []string{defaultStrategies}, "`strategies`, with commas between them, such as queue,'singleton?timeout=1s'; lidobench list shows them")
+	f.StringArrayVar(&o.workloads, "workload", []string{defaultWorkloads}, "`workloads`, with commas between them, such as cycle,'think?think=exp:2ms'; lidobench list shows them")
 	f.Var(&o.goroutines, "goroutines", "how many goroutines ask; several make a sweep")
 	f.Var(&o.sizes, "size", "how many resources a pool may have that does not say so itself; several make a sweep")
 	f.IntVar(&o.rounds, "rounds", defaultRounds, "how often each is measured; more show smaller differences")
 	f.DurationVar(&o.window, "window", defaultWindow, "how long each is measured in a round")
 	f.DurationVar(&o.warm, "warm", defaultWarm, "how long each works before it is measured")
 	f.Uint64Var(&o.seed, "seed", 1, "of all that is drawn at random: the order, arrivals, times")
-	f.StringVar(&o.baseline, "baseline", "", "the strategy that ratios are to; default the first")
+	f.StringVar(&o.baseline, "baseline", "", "the `strategy` that ratios are to; default the first")
 	o.outputs = newOutputs(c, "json", "csv", "bench", "html")
 	o.live.flags(c)
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "tell nothing while measuring")
+	f.Lookup("strategy").DefValue, f.Lookup("workload").DefValue = defaultStrategies, defaultWorkloads
 	completeBackend(c)
 	completeFlag(c, "strategy", completeList(strategyWords))
 	completeFlag(c, "baseline", completeWords(strategyWords))

@@ -47,7 +47,7 @@ it fares. Without names it plays all of them; lidobench list shows them. Each ha
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&d.backend, "backend", "", backendHelp+"; default the scenario's own")
-	f.StringArrayVar(&d.strategies, "strategy", []string{defaultStrategies}, "strategies, with commas between them; lidobench list shows them")
+	f.StringArrayVar(&d.strategies, "strategy", []string{defaultStrategies}, "`strategies`, with commas between them; lidobench list shows them")
 	f.IntVar(&d.size, "size", 0, "how many resources a pool may have that does not say so itself; 0 is as many as the scenario says")
 	f.Float64Var(&d.scale, "scale", 1, "how long a scenario is, as a multiple of its own length")
 	f.DurationVar(&d.tick, "tick", 50*time.Millisecond, "the time between two points of a timeline")
@@ -55,6 +55,7 @@ it fares. Without names it plays all of them; lidobench list shows them. Each ha
 	d.outputs = newOutputs(c, "json", "csv", "html")
 	d.live.flags(c)
 	f.BoolVarP(&d.quiet, "quiet", "q", false, "tell nothing while it goes on")
+	f.Lookup("strategy").DefValue = defaultStrategies
 	completeBackend(c)
 	completeFlag(c, "strategy", completeList(strategyWords))
 	return c

@@ -14,7 +14,7 @@ func versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Tell which lidobench this is",
 		Example: "  lidobench version",
-		Args:    cobra.NoArgs,
+		Args:    none,
 		RunE: func(c *cobra.Command, _ []string) error {
 			e := trial.Environment(c.Context())
 			_, err := fmt.Fprintf(c.OutOrStdout(), "lidobench %s, commit %s, %s %s/%s\n",
