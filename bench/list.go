@@ -57,7 +57,7 @@ func listCommand() *cobra.Command {
 				if i > 0 {
 					fmt.Fprintln(c.OutOrStdout())
 				}
-				if err := text.Words(c.OutOrStdout(), t.name+", "+t.about, t.words(), width); err != nil {
+				if err := text.List(c.OutOrStdout(), t.name+", "+t.about, t.words(), width); err != nil {
 					return failed("%w", err)
 				}
 			}

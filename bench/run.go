@@ -13,6 +13,7 @@ import (
 	"github.com/lidopool/lido/bench/internal/target"
 	"github.com/lidopool/lido/bench/internal/text"
 	"github.com/lidopool/lido/bench/internal/trial"
+	"github.com/lidopool/lido/bench/internal/words"
 	"github.com/lidopool/lido/internal/settings"
 )
 
@@ -201,7 +202,7 @@ func (o *order) run(c *cobra.Command) (err error) {
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	f.Summary = summary(f)
+	f.Summary = words.Summarize(f)
 	return finish(c, f, o.outputs, text.Table)
 }
 
@@ -254,9 +255,6 @@ func failures(f result.File) (n int) {
 	}
 	return n
 }
-
-// summary is the result in words.
-func summary(result.File) []string { return nil }
 
 // closeBackend closes b at the end of a command, whose error it becomes unless there is one.
 func closeBackend(b target.Backend, err *error) {

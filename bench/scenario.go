@@ -12,6 +12,7 @@ import (
 	"github.com/lidopool/lido/bench/internal/scenario"
 	"github.com/lidopool/lido/bench/internal/text"
 	"github.com/lidopool/lido/bench/internal/trial"
+	"github.com/lidopool/lido/bench/internal/words"
 	"github.com/lidopool/lido/internal/settings"
 )
 
@@ -150,7 +151,7 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.file.Summary = summary(p.file)
+	p.file.Summary = words.Summarize(p.file)
 	return finish(c, p.file, d.outputs, text.Timelines)
 }
 

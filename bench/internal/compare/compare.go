@@ -44,6 +44,8 @@ type Line struct {
 	N1, N2   int     // rounds
 	Clear    bool    // that it is chance is unlikely: P is 0.05 or less
 	Enough   bool    // there are enough rounds for any difference to be clear
+
+	key conditions
 }
 
 // Rounds is how many rounds of each make it possible that a difference is clear: with four, the p-value of
@@ -100,14 +102,13 @@ func Files(old, new result.File) (Comparison, error) {
 // Slower are the lines in which the new one is clearly worse by more than a share: in time per op, and where a
 // rate decides that, in wait p99.
 func (c Comparison) Slower(share float64) (all []Line) {
-	timed := map[[2]string]bool{}
+	timed := map[conditions]bool{}
 	for _, t := range c.Tables {
 		for _, l := range t.Lines {
-			at := [2]string{l.Cell, l.Pool}
-			if t.Figure.Unit != "ns" || timed[at] {
+			if t.Figure.Unit != "ns" || timed[l.key] {
 				continue
 			}
-			timed[at] = true
+			timed[l.key] = true
 			if l.Clear && l.Change > share {
 				all = append(all, l)
 			}
@@ -157,7 +158,7 @@ func (f Figure) line(old, new result.Cell) Line {
 		return benchmath.NewSample(values, &benchmath.DefaultThresholds)
 	}
 	a, b := sample(old), sample(new)
-	l := Line{Cell: name(old), Pool: old.Pool, N1: len(a.Values), N2: len(b.Values)}
+	l := Line{key: key(old), Cell: name(old), Pool: old.Pool, N1: len(a.Values), N2: len(b.Values)}
 	l.Old = benchmath.AssumeNothing.Summary(a, 0.95).Center
 	l.New = benchmath.AssumeNothing.Summary(b, 0.95).Center
 	if l.Old != 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lidopool/lido/bench/internal/compare"
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // Comparison writes c for people. width is as of Table.
@@ -50,9 +51,9 @@ func only(w io.Writer, where string, all []string, width int) {
 }
 
 func comparison(t compare.Table) grid {
-	show := span
+	show := words.Time
 	if t.Figure.Unit != "ns" {
-		show = digits
+		show = words.Count
 	}
 	g := grid{indent: "  "}
 	add := func(head string, keep int, left bool, last string, of func(compare.Line) string) {
@@ -80,7 +81,7 @@ func comparison(t compare.Table) grid {
 	})
 	add("p", 40, false, "", func(l compare.Line) string {
 		if !l.Enough {
-			return "-"
+			return words.None
 		}
 		return fmt.Sprintf("%.3f", l.P)
 	})

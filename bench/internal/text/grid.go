@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // A column of a grid.
@@ -29,7 +31,7 @@ const gap = "  "
 // print writes what fits into width; 0 is any. Columns that say nothing are left out.
 func (g grid) print(w io.Writer, width int) {
 	shown := slices.DeleteFunc(slices.Clone(g.columns), func(c column) bool {
-		return !slices.ContainsFunc(c.cells, func(s string) bool { return s != "" && s != "-" })
+		return !slices.ContainsFunc(c.cells, func(s string) bool { return s != "" && s != words.None })
 	})
 	for width > 0 && g.width(shown) > width {
 		least := -1

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // Table writes f for people: where and how it was measured, a table for each workload and
@@ -116,7 +117,7 @@ func title(c result.Cell) string {
 		s += " (" + c.Spec + ")"
 	}
 	if c.Rate > 0 {
-		return fmt.Sprintf("%s, %s/s arrive, at most %d at once", s, count(c.Rate), c.Goroutines)
+		return fmt.Sprintf("%s, %s/s arrive, at most %d at once", s, words.Count(c.Rate), c.Goroutines)
 	}
 	return s + ", " + number(c.Goroutines, "goroutine")
 }
@@ -128,7 +129,7 @@ func table(cells []result.Cell, baseline string) grid {
 		c := column{head: head, keep: keep, left: left}
 		for _, cell := range cells {
 			s := ""
-			if len(cell.Samples) > 0 || left {
+			if len(cell.Samples) > 0 || head == "pool" {
 				s = of(cell)
 			}
 			c.cells = append(c.cells, s)
@@ -137,29 +138,29 @@ func table(cells []result.Cell, baseline string) grid {
 	}
 	add("pool", 0, true, func(c result.Cell) string { return c.Pool })
 	if slices.ContainsFunc(cells, func(c result.Cell) bool { return c.Size > 0 && c.Size != cells[0].Size }) {
-		add("size", 0, false, func(c result.Cell) string { return orDash(float64(c.Size), count) })
+		add("size", 0, false, func(c result.Cell) string { return known(float64(c.Size), words.Count) })
 	}
-	add("ops/s", 0, false, func(c result.Cell) string { return count(c.Median.OpsPerSec) })
-	add("±", 95, false, func(c result.Cell) string { return percent(c.Spread) })
-	add("× "+baseline, 98, false, func(c result.Cell) string { return ratio(c.Ratio) })
-	add("per op", 60, false, func(c result.Cell) string { return orDash(c.Median.NsPerOp, span) })
-	add("wait p50", 55, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP50), span) })
-	add("p99", 90, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP99), span) })
-	add("p99.9", 40, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitP999), span) })
-	add("max", 80, false, func(c result.Cell) string { return orDash(float64(c.Median.WaitMax), span) })
+	add("ops/s", 0, false, func(c result.Cell) string { return words.Count(c.Median.OpsPerSec) })
+	add("±", 95, false, func(c result.Cell) string { return words.Percent(c.Spread) })
+	add("× "+baseline, 98, false, func(c result.Cell) string { return words.Ratio(c.Ratio) })
+	add("per op", 60, false, func(c result.Cell) string { return known(c.Median.NsPerOp, words.Time) })
+	add("wait p50", 55, false, func(c result.Cell) string { return known(float64(c.Median.WaitP50), words.Time) })
+	add("p99", 90, false, func(c result.Cell) string { return known(float64(c.Median.WaitP99), words.Time) })
+	add("p99.9", 40, false, func(c result.Cell) string { return known(float64(c.Median.WaitP999), words.Time) })
+	add("max", 80, false, func(c result.Cell) string { return known(float64(c.Median.WaitMax), words.Time) })
 	add("jain", 70, false, func(c result.Cell) string {
-		return orDash(c.Median.Jain, func(j float64) string { return fmt.Sprintf("%.3f", j) })
+		return known(c.Median.Jain, func(j float64) string { return fmt.Sprintf("%.3f", j) })
 	})
-	add("opens", 50, false, func(c result.Cell) string { return count(float64(c.Median.Opens)) })
-	add("allocs", 35, false, func(c result.Cell) string { return digits(whole(c.Median.AllocsPerOp)) })
-	add("CPU/op", 30, false, func(c result.Cell) string { return orDash(c.Median.CPUPerOp, span) })
+	add("opens", 50, false, func(c result.Cell) string { return words.Count(float64(c.Median.Opens)) })
+	add("allocs", 35, false, func(c result.Cell) string { return words.Count(whole(c.Median.AllocsPerOp)) })
+	add("CPU/op", 30, false, func(c result.Cell) string { return known(c.Median.CPUPerOp, words.Time) })
 	add("CPU waiting", 20, false, func(c result.Cell) string {
 		if c.Median.CPUWaiting < 0 {
-			return "-"
+			return words.None
 		}
-		return percent(c.Median.CPUWaiting)
+		return words.Percent(c.Median.CPUWaiting)
 	})
-	add("errors", 0, false, func(c result.Cell) string { return failures(c.Median) })
+	add("errors", 0, true, func(c result.Cell) string { return failures(c.Median) })
 	for i, c := range cells {
 		switch {
 		case c.Unfit != "":
@@ -179,9 +180,10 @@ func whole(allocs float64) float64 {
 	return allocs
 }
 
-func orDash(v float64, show func(float64) string) string {
+// known shows a figure; of what was not measured, which is 0, words.None.
+func known(v float64, show func(float64) string) string {
 	if v <= 0 {
-		return "-"
+		return words.None
 	}
 	return show(v)
 }
@@ -196,9 +198,9 @@ func failures(s result.Sample) string {
 		return cmp.Or(cmp.Compare(s.Errors[b], s.Errors[a]), cmp.Compare(a, b))
 	})
 	for i, kind := range kinds {
-		kinds[i] = fmt.Sprintf("%s %s", count(float64(s.Errors[kind])), kind)
+		kinds[i] = fmt.Sprintf("%s %s", words.Count(float64(s.Errors[kind])), kind)
 	}
-	return fmt.Sprintf("%s: %s", percent(float64(n)/float64(n+s.Ops)), strings.Join(kinds, ", "))
+	return fmt.Sprintf("%s: %s", words.Percent(float64(n)/float64(n+s.Ops)), strings.Join(kinds, ", "))
 }
 
 // legend says what the names of the pools stand for, and what failed on the way.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // Timelines writes the scenarios of f for people: for each what happened, a line of bars for each pool and figure, and
@@ -59,14 +60,14 @@ type trace struct {
 	show func(float64) string
 }
 
-func perSecond(v float64) string { return count(v) + "/s" }
+func perSecond(v float64) string { return words.Count(v) + "/s" }
 
 var traces = []trace{
 	{"ops", true, func(p result.Point) float64 { return float64(p.Ops) }, perSecond},
 	{"errors", true, func(p result.Point) float64 { return float64(p.Errors) }, perSecond},
-	{"open", false, func(p result.Point) float64 { return float64(p.Open) }, count},
-	{"waiting", false, func(p result.Point) float64 { return float64(max(p.Waiting, 0)) }, count},
-	{"p99", false, func(p result.Point) float64 { return float64(p.WaitP99) }, span},
+	{"open", false, func(p result.Point) float64 { return float64(p.Open) }, words.Count},
+	{"waiting", false, func(p result.Point) float64 { return float64(max(p.Waiting, 0)) }, words.Count},
+	{"p99", false, func(p result.Point) float64 { return float64(p.WaitP99) }, words.Time},
 }
 
 const (
@@ -95,7 +96,7 @@ func draw(w io.Writer, of []result.Timeline, width int) {
 	margin := strings.Repeat(" ", 2+longest+2+8)
 	fmt.Fprintf(w, "%s%s\n", margin, ruler(of[0].Marks, n, end))
 	for i, m := range of[0].Marks {
-		io.WriteString(w, wrap(fmt.Sprintf("%c at %s s %s", mark(i), digits(m.At), m.Text), margin, margin+"  ", width))
+		io.WriteString(w, wrap(fmt.Sprintf("%c at %s s %s", mark(i), words.Count(m.At), m.Text), margin, margin+"  ", width))
 	}
 	for _, tr := range traces {
 		top := 0.0
@@ -127,19 +128,22 @@ func ruler(marks []result.Mark, n int, end float64) string {
 func bar(at float64, n int, end float64) int { return max(0, min(n-1, int(at/end*float64(n)))) }
 
 func (tr trace) bars(points []result.Point, n int, end float64) []float64 {
-	all := make([]float64, n)
+	all, seconds := make([]float64, n), make([]float64, n)
+	last := 0.0
 	for _, p := range points {
 		// A point tells of the interval before it, so one on the edge belongs to the bar before.
 		i := bar(p.At-1e-9, n, end)
+		seconds[i] += p.At - last
+		last = p.At
 		if tr.rate {
 			all[i] += tr.of(p)
 		} else {
 			all[i] = max(all[i], tr.of(p))
 		}
 	}
-	if tr.rate {
-		for i := range all {
-			all[i] *= float64(n) / end
+	for i := range all {
+		if tr.rate && seconds[i] > 0 {
+			all[i] /= seconds[i]
 		}
 	}
 	return all
@@ -161,41 +165,37 @@ func sparkline(values []float64, top float64) string {
 
 func verdicts(of []result.Timeline) grid {
 	g := grid{indent: "  ", after: map[int]string{}}
-	add := func(head string, keep int, left bool, of2 func(result.Verdict) string, name func(result.Timeline) string) {
+	add := func(head string, keep int, left bool, show func(result.Timeline) string) {
 		c := column{head: head, keep: keep, left: left}
 		for _, t := range of {
-			if name != nil {
-				c.cells = append(c.cells, name(t))
-			} else {
-				c.cells = append(c.cells, of2(t.Verdict))
-			}
+			c.cells = append(c.cells, show(t))
 		}
 		g.columns = append(g.columns, c)
 	}
-	add("pool", 0, true, nil, func(t result.Timeline) string { return t.Pool })
-	add("ops", 0, false, func(v result.Verdict) string { return count(float64(v.Ops)) }, nil)
-	add("recovery", 90, false, func(v result.Verdict) string {
+	add("pool", 0, true, func(t result.Timeline) string { return t.Pool })
+	add("ops", 0, false, func(t result.Timeline) string { return words.Count(float64(t.Verdict.Ops)) })
+	add("recovery", 90, false, func(t result.Timeline) string {
 		switch {
-		case v.Recovery < 0:
+		case t.Verdict.Recovery < 0:
 			return "never"
-		case v.Recovery == 0:
-			return "-"
+		case t.Verdict.Recovery == 0:
+			return words.None
 		}
-		return span(v.Recovery * 1e9)
-	}, nil)
-	add("wait p50", 50, false, func(v result.Verdict) string { return span(float64(v.WaitP50)) }, nil)
-	add("p99", 80, false, func(v result.Verdict) string { return span(float64(v.WaitP99)) }, nil)
-	add("max", 70, false, func(v result.Verdict) string { return span(float64(v.WaitMax)) }, nil)
-	add("peak open", 75, false, func(v result.Verdict) string { return count(float64(v.PeakOpen)) }, nil)
-	add("opens", 60, false, func(v result.Verdict) string { return count(float64(v.Opens)) }, nil)
-	add("leaked", 65, false, func(v result.Verdict) string {
-		if v.Leaked < 0 {
-			return "-"
+		return words.Time(t.Verdict.Recovery * 1e9)
+	})
+	add("wait p50", 50, false, func(t result.Timeline) string { return words.Time(float64(t.Verdict.WaitP50)) })
+	add("p99", 80, false, func(t result.Timeline) string { return words.Time(float64(t.Verdict.WaitP99)) })
+	add("max", 70, false, func(t result.Timeline) string { return words.Time(float64(t.Verdict.WaitMax)) })
+	add("peak open", 75, false, func(t result.Timeline) string { return words.Count(float64(t.Verdict.PeakOpen)) })
+	add("opens", 60, false, func(t result.Timeline) string { return words.Count(float64(t.Verdict.Opens)) })
+	add("leaked", 65, false, func(t result.Timeline) string {
+		if t.Verdict.Leaked < 0 {
+			return words.None
 		}
-		return count(float64(v.Leaked))
-	}, nil)
-	add("errors", 0, false, func(v result.Verdict) string {
-		return cmp.Or(failures(result.Sample{Ops: v.Ops, Errors: v.Errors}), "none")
-	}, nil)
+		return words.Count(float64(t.Verdict.Leaked))
+	})
+	add("errors", 0, true, func(t result.Timeline) string {
+		return cmp.Or(failures(result.Sample{Ops: t.Verdict.Ops, Errors: t.Verdict.Errors}), "none")
+	})
 	return g
 }

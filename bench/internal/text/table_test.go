@@ -1,0 +1,72 @@
+package text_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/text"
+)
+
+func TestATableShowsWhatWasMeasuredAndWhatWasNot(t *testing.T) {
+	for name, width := range map[string]int{"table.txt": 0, "table-80.txt": 80, "table-50.txt": 50} {
+		var b bytes.Buffer
+		if err := text.Table(&b, file(), width); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.Bytes())
+	}
+}
+
+func TestASweepOverSizesIsOneTable(t *testing.T) {
+	f := file()
+	f.Partial = true
+	more := f.Cells[0]
+	more.Size, more.Ratio = 64, 1
+	f.Cells = append(f.Cells[:3:3], more)
+	var b bytes.Buffer
+	if err := text.Table(&b, f, 100); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "sweep.txt", b.Bytes())
+}
+
+// What follows the cells of a row, such as the reason why there are none, may be longer; so may a word.
+func TestATableFitsIntoTheTerminal(t *testing.T) {
+	f := file()
+	f.Cells[4].Failed, f.Cells[5].Unfit = "", "short"
+	for width := 50; width < 200; width++ {
+		var b bytes.Buffer
+		if err := errors.Join(text.Table(&b, f, width), text.Timelines(&b, play(), width)); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width && !strings.Contains(line, "80") {
+				t.Errorf("at %d columns a line has %d: %s", width, n, line)
+			}
+		}
+	}
+}
+
+func TestATableOfNothingIsNoPanic(t *testing.T) {
+	for _, f := range []result.File{{}, {Cells: make([]result.Cell, 1)}, {Timelines: make([]result.Timeline, 1)}} {
+		var b bytes.Buffer
+		err := errors.Join(text.Table(&b, f, 80), text.Timelines(&b, f, 80), text.CSV(&b, f), text.Bench(&b, f))
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAScenarioIsDrawnForEachPool(t *testing.T) {
+	for name, width := range map[string]int{"timelines.txt": 0, "timelines-60.txt": 60} {
+		var b bytes.Buffer
+		if err := text.Timelines(&b, play(), width); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.Bytes())
+	}
+}
