@@ -173,16 +173,16 @@ func (o *order) run(c *cobra.Command) (err error) {
 	if err := o.outputs.check(); err != nil {
 		return err
 	}
-	b, err := openBackend(ctx, o.backend)
-	if err != nil {
-		return err
-	}
-	defer closeBackend(b, &err)
 	url, err := o.live.open()
 	if err != nil {
 		return err
 	}
 	defer o.live.close()
+	b, err := openBackend(ctx, o.backend)
+	if err != nil {
+		return err
+	}
+	defer closeBackend(b, &err)
 	p.Backend = b.Name()
 	for _, s := range pools {
 		p.Subjects = append(p.Subjects, s.subject(b))

@@ -119,6 +119,11 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 	if err := d.outputs.check(); err != nil {
 		return err
 	}
+	url, err := d.live.open()
+	if err != nil {
+		return err
+	}
+	defer d.live.close()
 	// What cannot be reached is found out now, not after minutes.
 	if d.backend != "" {
 		b, err := openBackend(ctx, d.backend)
@@ -129,11 +134,6 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 			return failed("close of the backend: %w", err)
 		}
 	}
-	url, err := d.live.open()
-	if err != nil {
-		return err
-	}
-	defer d.live.close()
 
 	tell := newProgress(c.ErrOrStderr(), d.quiet)
 	p := d.playFor(scenes, pools)
