@@ -113,8 +113,10 @@ func sameBlock(a, b result.Cell) bool {
 
 func title(c result.Cell) string {
 	s := c.Workload
-	if c.Spec != c.Workload && c.Spec != "" {
+	if name, settings, _ := strings.Cut(c.Spec, "?"); name != s {
 		s += " (" + c.Spec + ")"
+	} else if settings != "" {
+		s += " (" + settings + ")"
 	}
 	if c.Rate > 0 {
 		return fmt.Sprintf("%s, %s/s arrive, at most %d at once", s, words.Count(c.Rate), c.Goroutines)

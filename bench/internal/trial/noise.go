@@ -20,8 +20,8 @@ const (
 	stealTooMuch  = 0.10
 	spreadTooMuch = 0.20
 
-	// spinSteps takes some 20 ms on a core of 2020.
-	spinSteps = 20_000_000
+	// spinSteps take 10 to 30 ms: long enough for a clock, and for others to come between.
+	spinSteps = 10_000_000
 	spinTime  = 20 * time.Millisecond
 )
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // validate says what is wrong with p.
@@ -73,7 +71,7 @@ const (
 	// slow cores, measured. It is for estimates only.
 	aroundWindow = 25 * time.Millisecond
 	// probeTime is what package load takes to see what waiting costs.
-	probeTime = 100 * time.Millisecond
+	probeTime = 150 * time.Millisecond
 )
 
 // expect is how long a window of c takes, with all around it.
@@ -85,15 +83,7 @@ func (p Plan) expect(c *cell) time.Duration {
 	if c.goroutines > c.seats() && c.seats() > 0 {
 		d += probeTime
 	}
-	if plain(c.workload) {
-		d += p.Window / 2 // the waits are measured in a window of their own
-	}
 	return d
-}
-
-// plain says whether nothing but acquire and release is measured.
-func plain(w load.Workload) bool {
-	return w.Hold.Kind == load.None && w.Rate == 0 && w.Think == (load.Dist{}) && w.Nested == 0 && w.Cancel == 0 && w.Deadline == 0
 }
 
 // cells are all that is to be measured or is unfit, in the order of the plan.
