@@ -17,12 +17,15 @@ import (
 	"github.com/lidopool/lido/bench/internal/trial"
 )
 
-// plan is for two pools, of which null takes twice as long, with one goroutine.
+// use is how long a use takes. No number of uses ends when a window does, so how many fall into one is known.
+const use = 999 * time.Microsecond
+
+// plan is for two pools, of which null takes twice as long, with one goroutine: 100 and 50 uses in a window.
 func plan(t *testing.T, r *record, workloads ...string) trial.Plan {
 	t.Helper()
 	p := trial.Plan{
 		Backend:    "fake",
-		Subjects:   []trial.Subject{r.subject("queue", always(time.Millisecond)), r.subject("null", always(2*time.Millisecond))},
+		Subjects:   []trial.Subject{r.subject("queue", always(use)), r.subject("null", always(2*use))},
 		Goroutines: []int{1}, Sizes: []int{4}, Rounds: 3, Warm: 10 * time.Millisecond, Window: 100 * time.Millisecond, Seed: 1,
 	}
 	for _, text := range workloads {
@@ -113,12 +116,12 @@ func TestARatioIsThatOfTheSameRound(t *testing.T) {
 		p := plan(t, &r, "query")
 		// The rounds' ratios are 2, 0.5 and 3, that of the medians is 0.5.
 		costs := func(ms ...int) func(int) time.Duration {
-			return func(round int) time.Duration { return time.Duration(ms[round]) * time.Millisecond }
+			return func(round int) time.Duration { return time.Duration(ms[round]) * use }
 		}
 		p.Subjects = []trial.Subject{r.subject("queue", costs(1, 10, 20)), r.subject("null", costs(2, 5, 60))}
 		p.Window, p.Baseline = 10*time.Second, "null"
 		f := run(t, p)
-		if got := cellOf(t, f, "queue").Ratio; math.Abs(got-2) > 0.02 {
+		if got := cellOf(t, f, "queue").Ratio; math.Abs(got-2) > 0.005 {
 			t.Errorf("ratio of queue = %v, want 2", got)
 		}
 		if got := cellOf(t, f, "null").Ratio; got != 1 {
@@ -136,14 +139,12 @@ func TestARatioIsThatOfTheSameRound(t *testing.T) {
 func TestACellHasWhatAKnownCostPredicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r record
-		p := plan(t, &r, "query")
-		p.Window = time.Second
-		f := run(t, p)
+		f := run(t, plan(t, &r, "query"))
 		c := cellOf(t, f, "null")
-		if got := c.Median.OpsPerSec; math.Abs(got-500) > 1 {
-			t.Errorf("%v ops/s with 2 ms each, want 500", got)
+		if c.Median.Ops != 50 || c.Median.OpsPerSec != 500 {
+			t.Errorf("%d ops, %v a second with 2 ms each, want 50 and 500", c.Median.Ops, c.Median.OpsPerSec)
 		}
-		if c.Spread > 0.005 || len(f.Warnings) != 0 {
+		if c.Spread != 0 || len(f.Warnings) != 0 {
 			t.Errorf("spread %v, warnings %q, want none in time that nothing disturbs", c.Spread, f.Warnings)
 		}
 		if n := len(c.Waits); n == 0 || c.Waits[n-1].Share != 1 {
@@ -169,7 +170,7 @@ func TestAPoolWithoutASizeIsMeasuredOnceForAllSizes(t *testing.T) {
 		}
 		p.Baseline = "null"
 		for _, c := range run(t, p).Cells {
-			if want := map[string]float64{"null": 1, "queue": 2}[c.Pool]; math.Abs(c.Ratio-want) > 0.03 {
+			if want := map[string]float64{"null": 1, "queue": 2}[c.Pool]; c.Ratio != want {
 				t.Errorf("ratio of %s with size %d = %v, want %v: the baseline has one size for all", c.Pool, c.Size, c.Ratio, want)
 			}
 		}
@@ -203,7 +204,7 @@ func TestWhatFailsDoesNotKeepTheOthersFromBeingMeasured(t *testing.T) {
 		var r record
 		p := plan(t, &r, "query")
 		tries := 0
-		closing := r.subject("closing", always(time.Millisecond))
+		closing := r.subject("closing", always(use))
 		open := closing.Open
 		closing.Open = func(ctx context.Context, size int) (load.Target, error) {
 			tg, err := open(ctx, size)
@@ -273,7 +274,7 @@ func TestProgressTellsWhatIsNextAndHowLongItTakes(t *testing.T) {
 		if !strings.HasPrefix(all[0].Now, "query with 1 goroutine, ") || !strings.HasSuffix(all[0].Now, " of size 4") {
 			t.Errorf("the first is %q", all[0].Now)
 		}
-		// By the time, all windows last as long: 110 ms, and a use that had begun.
+		// All windows last as long: 110 ms, and a use that had begun.
 		for i, at := range all[1:] {
 			if want := time.Duration(5-i) * 110 * time.Millisecond; at.Done != i+1 || at.Left < want || at.Left > want+want/50 {
 				t.Errorf("after window %d: %+v, want %v left", i+1, at, want)
