@@ -18,6 +18,7 @@ type progress struct {
 	live bool
 	bar  *progressbar.ProgressBar
 	next time.Time // when the next plain line is due
+	gap  time.Duration
 }
 
 func newProgress(w io.Writer, quiet bool) *progress {
@@ -28,8 +29,11 @@ func newProgress(w io.Writer, quiet bool) *progress {
 	return &progress{w: w, live: live && os.Getenv("TERM") != "dumb"}
 }
 
-// between is the time between two plain lines: few enough for a log, and enough to see that it lives.
-const between = 5 * time.Second
+// Plain lines are about so many, not closer than leastGap: few enough for a log, and enough to see that it lives.
+const (
+	plainLines = 20
+	leastGap   = time.Second
+)
 
 // say writes a line that stays.
 func (p *progress) say(format string, args ...any) {
@@ -40,9 +44,12 @@ func (p *progress) say(format string, args ...any) {
 // step shows where the run is.
 func (p *progress) step(at trial.Progress) {
 	if !p.live {
+		if p.gap == 0 {
+			p.gap = max(at.Left/plainLines, leastGap)
+		}
 		if now := time.Now(); !now.Before(p.next) && at.Done < at.All {
 			fmt.Fprintf(p.w, "%d of %d, %v left: %s\n", at.Done, at.All, left(at), at.Now)
-			p.next = now.Add(between)
+			p.next = now.Add(p.gap)
 		}
 		return
 	}
