@@ -22,10 +22,6 @@ func lidobench(ctx context.Context, args ...string) call {
 	return call{code, stdout.String(), stderr.String()}
 }
 
-// quick makes a run of one pool take no time worth the name, and need no database.
-var quick = []string{"run", "--backend", "synthetic", "--workload", "cycle", "--strategy", "queue", "--goroutines", "1",
-	"--rounds", "1", "--window", "1ms", "--warm", "0s", "--quiet"}
-
 func TestWhatCannotBeDoneIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
