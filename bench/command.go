@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 )
 
 // newCommand is the command line.
-func newCommand() *cobra.Command {
+func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "lidobench",
 		Short: "Measure pooling strategies against each other",
@@ -28,24 +29,34 @@ processor time. It shows how they fare in bad moments, and compares results with
 		Args:          knownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // it would answer an unknown shell with its help
+			c.Args = knownCommand
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	return root
 }
 
 // knownCommand refuses what is no command, and names the nearest.
-func knownCommand(root *cobra.Command, args []string) error {
+func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	var known []string
-	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() {
-			known = append(known, c.Name())
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			known = append(known, sub.Name())
 		}
 	}
-	return fmt.Errorf("command %.64q: %s", args[0], settings.Unknown(args[0], known))
+	return fmt.Errorf("%s %.64q: %s", c.CommandPath(), args[0], settings.Unknown(args[0], known))
 }
 
 // flagError says more about a flag that is wrong than which it is.

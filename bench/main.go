@@ -19,11 +19,8 @@ func main() {
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := newCommand()
+	c := newCommand(stdin, stdout, stderr)
 	c.SetArgs(args)
-	c.SetIn(stdin)
-	c.SetOut(stdout)
-	c.SetErr(stderr)
 	err := c.ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -41,7 +41,10 @@ func TestWhatCannotBeDoneIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 		args string
 		says []string
 	}{
-		{"rum", []string{`"rum"`, `did you mean "run"?`}},
+		{"rum", []string{`lidobench "rum"`, `did you mean "run"?`}},
+		{"scenario outge", []string{`"outge"`, `did you mean "outage"?`}},
+		{"scenario outage outage", []string{`"outage" is given twice`}},
+		{"scenario --size -1", []string{"--size is -1"}},
 		{"run --windw 1s", []string{"--windw", "did you mean --window?", "lidobench run --help"}},
 		{"run cycle", []string{`"cycle"`, "flags only"}},
 		{"run --strategy nul", []string{`"nul"`, `did you mean "null"?`}},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ it fares. Without names it plays all of them; lidobench list shows them. Each ha
 	f.SortFlags = false
 	f.StringVar(&d.backend, "backend", "", backendHelp+"; default the scenario's own")
 	f.StringArrayVar(&d.strategies, "strategy", []string{defaultStrategies}, "`strategies`, with commas between them; lidobench list shows them")
-	f.IntVar(&d.size, "size", 0, "how many resources a pool may have that does not say so itself; 0 is as many as the scenario says")
+	f.IntVar(&d.size, "size", 0, "how many resources a pool may have that does not say so itself, null too; 0 is what the scenario is made for, and null without a bound")
 	f.Float64Var(&d.scale, "scale", 1, "how long a scenario is, as a multiple of its own length")
 	f.DurationVar(&d.tick, "tick", 50*time.Millisecond, "the time between two points of a timeline")
 	f.Uint64Var(&d.seed, "seed", 1, "of all that is drawn at random: arrivals, times")
@@ -212,14 +213,17 @@ func (p *play) run(ctx context.Context) error {
 
 // one plays a scenario with a pool, over a backend of its own.
 func (p *play) one(ctx context.Context, s scenario.Scenario, pool strategy) (t result.Timeline, err error) {
-	size, backend := s.Size, s.Backend
-	if p.size > 0 {
-		size = p.size
+	backend := cmp.Or(p.backend, s.Backend)
+	config := pool.config
+	switch {
+	case p.size > 0:
+		config = pool.with(p.size)
+	case pool.sized():
+		config = s.Fit(config)
+		if pool.given.Has("max_overflow") {
+			config.MaxOverflow = pool.config.MaxOverflow
+		}
 	}
-	if p.backend != "" {
-		backend = p.backend
-	}
-	config := pool.with(size)
 	t = result.Timeline{Scenario: s.Name, About: s.About, Pool: pool.name, Config: config.String()}
 	b, err := openBackend(ctx, backend)
 	if err != nil {
