@@ -56,7 +56,8 @@ func (p *progress) step(at trial.Progress) {
 	if p.bar == nil {
 		p.bar = progressbar.NewOptions(at.All, progressbar.OptionSetWriter(p.w), progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionClearOnFinish(),
-			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true))
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
+			progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	p.bar.ChangeMax(max(at.All, 1))
 	p.bar.Describe(fmt.Sprintf("%v left: %s", left(at), at.Now))

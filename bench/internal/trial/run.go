@@ -9,6 +9,7 @@ import (
 
 	"github.com/lidopool/lido/bench/internal/load"
 	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // A run is a plan being carried out.
@@ -132,12 +133,21 @@ func (r *run) file() result.File {
 		Started: r.started, Seconds: time.Since(r.started).Seconds(), Partial: r.partial,
 		Warnings: r.noise.warnings(),
 	}
+	var unsteady []string
+	most := 0.0
 	for _, c := range r.cells {
 		f.Cells = append(f.Cells, c.row)
 		if c.base == c && c.row.Spread > spreadTooMuch {
-			f.Warnings = append(f.Warnings, fmt.Sprintf(
-				"the baseline is unsteady under %s: its rounds differ by %.0f %%, so smaller differences there say nothing; raise --rounds or --window", c.under(), 100*c.row.Spread))
+			unsteady = append(unsteady, c.under())
+			most = max(most, c.row.Spread)
 		}
+	}
+	if len(unsteady) > 0 {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("the baseline was unsteady under %s: its rounds differ by up to %s, so smaller differences there say nothing; raise --rounds or --window",
+			words.List(unsteady, mostNamed), words.Percent(most)))
 	}
 	return f
 }
+
+// mostNamed is how many conditions a warning names.
+const mostNamed = 4

@@ -130,7 +130,7 @@ func TestARatioIsThatOfTheSameRound(t *testing.T) {
 		if f.Method.Baseline != "null" {
 			t.Errorf("baseline = %q", f.Method.Baseline)
 		}
-		if said := strings.Join(f.Warnings, "\n"); !strings.Contains(said, "the baseline is unsteady under query with 1 goroutine") {
+		if said := strings.Join(f.Warnings, "\n"); !strings.Contains(said, "the baseline was unsteady under query with 1 goroutine: its rounds differ by up to") {
 			t.Errorf("does not warn of a baseline that varies:\n%s", said)
 		}
 	})
