@@ -203,6 +203,7 @@ func (o *order) run(c *cobra.Command) (err error) {
 		return err
 	}
 	f.Summary = words.Summarize(f)
+	o.live.publish(f, trial.Progress{Done: p.Windows(), All: p.Windows()})
 	return finish(c, f, o.outputs, text.Table)
 }
 

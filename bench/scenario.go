@@ -153,6 +153,7 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 		return err
 	}
 	p.file.Summary = words.Summarize(p.file)
+	d.live.publish(p.file, trial.Progress{Done: p.done, All: len(scenes) * len(pools)})
 	return finish(c, p.file, d.outputs, text.Timelines)
 }
 
@@ -207,7 +208,6 @@ func (p *play) run(ctx context.Context) error {
 		}
 	}
 	p.file.Seconds = time.Since(p.file.Started).Seconds()
-	p.watch(p.file, trial.Progress{Done: p.done, All: p.done})
 	return nil
 }
 
