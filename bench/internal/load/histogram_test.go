@@ -81,6 +81,17 @@ func TestCurveHasTheQuantilesThatPeopleNameAndNoneBeyondTheLastWait(t *testing.T
 	}
 }
 
+// 0.07 of 100 is a little more than 7, as floats are.
+func TestQuantileIsOfTheRankThatPeopleCount(t *testing.T) {
+	var h load.Histogram
+	for i := range 100 {
+		h.Add(time.Duration(i+1) * time.Millisecond)
+	}
+	if got := h.Quantile(0.07).Round(100 * time.Microsecond); got != 7*time.Millisecond {
+		t.Errorf("7 of 100 do not exceed %v, want 7ms", got)
+	}
+}
+
 func TestHistogramClampsAndDropsNothing(t *testing.T) {
 	var h load.Histogram
 	for _, d := range []time.Duration{-time.Second, 0, time.Hour, 3 * time.Hour} {

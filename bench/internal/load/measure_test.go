@@ -85,20 +85,22 @@ func TestThinkTimeOfOneIsBetweenItsVisits(t *testing.T) {
 // One use stalls for a second. A thousand arrivals are due meanwhile, and a thousand more while
 // the line is worked off, twice as fast as they come.
 func TestOpenLoopShowsAStallInAllWhoWereDueMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := stalling()
-		found := measure(t, f, "burst?rate=1000&burst=1&even=true", load.Window{Goroutines: 4, Length: 20 * time.Second})
-		if n := found.Waits.Count(); found.Ops < 19_998 || n < 19_998 || n > 20_000 {
-			t.Fatalf("%d ops, %d waits, want 20000, or less one or two at the ends", found.Ops, n)
-		}
-		// The k-th after the stall began waits 1000 - k + (k-1)/2 ms.
-		near(t, "the 99th percentile", float64(found.WaitP99), 900e6, 0.002)
-		near(t, "the longest", float64(found.WaitMax), 999e6, 0.001)
-		near(t, "the mean", found.WaitMean, 0.9995*0.9995/20*1e9, 0.002) // a triangle of 999.5 ms and 1999 arrivals
-		if _, ok := found.Errors["unserved"]; ok {
-			t.Errorf("errors %v", found.Errors)
-		}
-	})
+	for _, bounds := range []string{"", "&deadline=1m", "&cancel=0.5&patience=1m"} { // which nobody meets
+		synctest.Test(t, func(t *testing.T) {
+			f := stalling()
+			found := measure(t, f, "burst?rate=1000&burst=1&even=true"+bounds, load.Window{Goroutines: 4, Length: 20 * time.Second})
+			if n := found.Waits.Count(); found.Ops < 19_998 || n < 19_998 || n > 20_000 {
+				t.Fatalf("%d ops, %d waits, want 20000, or less one or two at the ends", found.Ops, n)
+			}
+			// The k-th after the stall began waits 1000 - k + (k-1)/2 ms.
+			near(t, "the 99th percentile", float64(found.WaitP99), 900e6, 0.002)
+			near(t, "the longest", float64(found.WaitMax), 999e6, 0.001)
+			near(t, "the mean", found.WaitMean, 0.9995*0.9995/20*1e9, 0.002) // a triangle of 999.5 ms and 1999 arrivals
+			if _, ok := found.Errors["unserved"]; ok {
+				t.Errorf("errors %v", found.Errors)
+			}
+		})
+	}
 }
 
 func TestClosedLoopHidesTheSameStallFromAllButOne(t *testing.T) {
@@ -523,6 +525,27 @@ func TestALostWakeUpIsAnError(t *testing.T) {
 		if took := time.Since(start); took != 6*time.Second || found.Ops != 100 {
 			t.Errorf("it took %v and found %d ops, want 6 s, 100", took, found.Ops)
 		}
+	})
+}
+
+func TestALineThatMovesSlowlyIsNoLostWakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		found := measure(t, reluctant{newFake(1)}, "query", load.Window{Goroutines: 5, Length: 4 * time.Second})
+		if took := time.Since(start); found.Ops != 1 || took != 18*time.Second {
+			t.Errorf("it took %v and found %d ops, want 18 s, as the last of 6 comes home then, and 1", took, found.Ops)
+		}
+	})
+}
+
+// reluctant takes 3 s to take back what it has lent.
+type reluctant struct{ *fake }
+
+func (r reluctant) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
+	return r.fake.Visit(ctx, func(ctx context.Context, c load.Conn) error {
+		err := during(ctx, c)
+		time.Sleep(3 * time.Second)
+		return err
 	})
 }
 
