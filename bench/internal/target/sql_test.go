@@ -161,6 +161,79 @@ func TestServerCountsTheSessionsOfThePool(t *testing.T) {
 	})
 }
 
+// Nobody who looks at the gauges waits for the server, and the server is not busy with answering them.
+func TestServerIsAskedTenTimesASecondAtMost(t *testing.T) {
+	s := servertest.OwnPostgres(t, "log_statement=all")
+	b := backend(t, s.DSN())
+	p := pooled(t, b, "queue")
+	if err := use(p); err != nil {
+		t.Fatal(err)
+	}
+	asked := func() int { return strings.Count(s.Log(), "FROM pg_stat_activity") }
+	begun := time.Now()
+	until(t, "the server has been asked three times", func() bool {
+		if n := p.Gauges().Sessions; n != -1 && n != 1 {
+			t.Fatalf("%d sessions, want 1, or -1 for what is not known yet", n)
+		}
+		return asked() >= 3
+	})
+	if n, most := asked(), 1+int(time.Since(begun)/(100*time.Millisecond)); n > most {
+		t.Errorf("asked %d times in %v", n, time.Since(begun))
+	}
+	s.Freeze()
+	until(t, "the last figure is too old", func() bool {
+		looked := time.Now()
+		n := p.Gauges().Sessions
+		if took := time.Since(looked); took > 2*time.Second {
+			t.Fatalf("a look at the gauges took %v while the server was frozen", took)
+		}
+		return n == -1
+	})
+	s.Thaw()
+}
+
+func TestTransactionPoolerIsNoObstacle(t *testing.T) {
+	pg := servertest.Postgres(t)
+	b := backend(t, servertest.PgBouncer(t, pg, "pool_mode=transaction", "default_pool_size=3").DSN())
+	p := pooled(t, b, "queue?size=6&max_overflow=0")
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for i := range 20 {
+				if err := useCtx(t.Context(), p, i%2 == 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n, known, err := b.Sessions(t.Context()); !known || err != nil || n > 3 {
+		t.Errorf("the server counts %d sessions (%v, %v), want 3 at most: those of the pooler", n, known, err)
+	}
+}
+
+func TestDatabaseWithoutTheRightToMakeATableIsTold(t *testing.T) {
+	s := servertest.OwnPostgres(t)
+	client := connect(t, "postgres", s.DSN())
+	for _, text := range []string{"CREATE ROLE guest LOGIN PASSWORD 'guest'", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"} {
+		if _, err := client.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dsn := strings.Replace(s.DSN(), servertest.User+":"+servertest.Password, "guest:guest", 1)
+	b, err := target.Open(t.Context(), dsn)
+	if err == nil {
+		b.Close()
+		t.Fatal("a guest made a table")
+	}
+	if !strings.Contains(err.Error(), "cannot be made") || !strings.Contains(err.Error(), "give a database in which tables may be made") {
+		t.Error(err)
+	}
+	until(t, "nobody is connected as guest", func() bool {
+		return number(t, client, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'guest'") == 0
+	})
+}
+
 func TestEveryStrategyWorksOnARealDatabase(t *testing.T) {
 	each(t, func(t *testing.T, r real, b target.Backend, _ *sql.DB) {
 		for _, kind := range strategies.Kinds() {
