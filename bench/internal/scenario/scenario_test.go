@@ -397,7 +397,7 @@ func TestRecoveryIsWhenTheThroughputIsBack(t *testing.T) {
 		{"from 500 ms on", append(every(5, over, 10), every(1505, end, 10)...), 505 * time.Millisecond},
 		{"half as much", every(5, end, 20), -1},
 		{"nine tenths as much", every(0, end, 11), time.Millisecond}, // 18 in 200 ms, of which the first ends at 1001
-		{"too late to tell", every(2850, end, 10), -1},
+		{"too late to tell", every(2850, end, 5), -1},
 		{"just in time to tell", every(2790, end, 10), 1790 * time.Millisecond},
 		{"at the very moment", every(1000, end, 10), 1},
 		{"a burst that does not last", every(1500, 1510, 1), -1},

@@ -480,6 +480,7 @@ func TestWhatCannotBeReachedIsToldWithoutSecrets(t *testing.T) {
 		{"me:" + secret + "@tcp(host)/db", "write mysql: before it"},
 		{"host=db password=" + secret, "write postgres: before it"},
 		{"me@x:" + secret, "unknown"},
+		{secret + "@host", `"xxxxx": unknown`},
 		{"oracle://me:" + secret + "@host/db", `"oracle": unknown; known: synthetic, sqlite, postgres, mysql`},
 		{"postgrse://me:" + secret + "@host/db", `did you mean "postgres"?`},
 		{"postgres", "give it like that"},
