@@ -28,7 +28,7 @@ func spike() Scenario {
 		Length: 6 * time.Second,
 		plan: func(scale float64) plan {
 			x := scaled(scale)
-			p := plan{length: x(6), rate: 100, keep: 2 * time.Millisecond, wait: 2 * time.Second}
+			p := plan{length: x(6), rate: 100, keep: 2 * time.Millisecond, wait: 2 * time.Second, warm: x(1.5)}
 			for range 5 { // so that the pool is warm: it has opened what it keeps
 				p.extra = append(p.extra, request{hold: x(1.5)})
 			}
@@ -61,7 +61,7 @@ func outage() Scenario {
 					{x(2), "backend down", func(r *run) { r.b.Faults().Down(true) }},
 					{x(4), "backend back", func(r *run) { r.b.Faults().Down(false) }},
 				},
-				calm: span{x(0.5), x(2)}, began: x(2), over: x(4),
+				warm: x(0.5), calm: span{x(0.5), x(2)}, began: x(2), over: x(4),
 			}
 		},
 		tell: func(r *run) string {
@@ -86,7 +86,7 @@ func slow() Scenario {
 					{x(2), "backend slow", func(r *run) { r.slow(10) }},
 					{x(5), "backend quick again", func(r *run) { r.slow(1) }},
 				},
-				calm: span{x(0.5), x(2)}, began: x(2), over: x(5),
+				warm: x(0.5), calm: span{x(0.5), x(2)}, began: x(2), over: x(5),
 			}
 		},
 		tell: func(r *run) string {
@@ -106,7 +106,7 @@ func saturation() Scenario {
 		plan: func(scale float64) plan {
 			x := scaled(scale)
 			return plan{length: x(6), rate: 4000, keep: 5 * time.Millisecond, wait: 100 * time.Millisecond,
-				calm: span{x(1), x(6)}}
+				warm: x(1), calm: span{x(1), x(6)}}
 		},
 		tell: func(r *run) string {
 			return fmt.Sprintf("Of %.0f requests a second %.0f were served in time, where ten resources can serve 2000 at best.",
@@ -126,7 +126,7 @@ func rollingRestart() Scenario {
 		plan: func(scale float64) plan {
 			x := scaled(scale)
 			p := plan{length: x(8), rate: 1000, keep: 8 * time.Millisecond, wait: 250 * time.Millisecond,
-				calm: span{x(0.5), x(2)}, began: x(2), over: x(5)}
+				warm: x(0.5), calm: span{x(0.5), x(2)}, began: x(2), over: x(5)}
 			for n := range 4 {
 				p.acts = append(p.acts, act{x(float64(2 + n)), fmt.Sprint("kill ", n+1), func(r *run) { r.killed += r.b.Faults().Kill(share) }})
 			}
@@ -164,7 +164,7 @@ func leak() Scenario {
 					{x(1), "leaks begin", (*run).note},
 					{x(5), "leaks end", (*run).note},
 				},
-				calm: span{x(0.25), x(1)}, began: trouble.from, over: trouble.to,
+				warm: x(0.25), calm: span{x(0.25), x(1)}, began: trouble.from, over: trouble.to,
 				collect: 500 * time.Millisecond,
 			}
 		},

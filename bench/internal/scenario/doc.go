@@ -5,4 +5,7 @@
 // its request was due. A request acquires, uses, and releases; it has a deadline for the wait, and twice that for the
 // whole, after which nobody wants the answer any more. Where a use takes less than the scenario needs, as on
 // a real database, the request keeps its resource for the rest.
+//
+// The waits of the verdict are without those of the first moments, in which the pool opens what it keeps; the
+// timeline has them.
 package scenario

@@ -13,6 +13,7 @@ type plan struct {
 	alter func(n int, r request) request // makes the n-th request something else; nil: all are alike
 	acts  []act                          // in order
 
+	warm time.Duration // what is due before, while the pool opens what it keeps, is not among the waits of the verdict
 	// calm is when all is well, for comparison. The trouble is from began to over; over is 0 if the scenario has none that ends.
 	calm        span
 	began, over time.Duration

@@ -10,6 +10,8 @@ import (
 // record is what happened to the requests. Times count from the beginning. It keeps each of them: at some
 // thousand a second for some seconds that is little, and the figures are exact.
 type record struct {
+	warm time.Duration // what was due before does not count among the waits: the pool is still opening what it keeps
+
 	mu      sync.Mutex
 	late    []time.Duration // how long after it was due each began
 	waits   []time.Duration
@@ -50,27 +52,34 @@ func (r *record) began(late time.Duration) {
 	r.late = append(r.late, late)
 }
 
-// got is for one that has a resource, after a wait.
-func (r *record) got(wait time.Duration) {
+// got is for one that has a resource now, gaveBack for one that has none any more, and gotNone for one that
+// has waited in vain.
+func (r *record) got(q request, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting--
 	r.inUse++
-	r.waits, r.newWaits = append(r.waits, wait), append(r.newWaits, wait)
+	r.waitedLocked(q, now)
 }
 
-// gaveBack is for one that had a resource, and gotNone for one that waited in vain.
 func (r *record) gaveBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inUse--
 }
 
-func (r *record) gotNone(wait time.Duration) {
+func (r *record) gotNone(q request, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.waitedLocked(q, now)
+}
+
+func (r *record) waitedLocked(q request, now time.Duration) {
 	r.waiting--
-	r.waits, r.newWaits = append(r.waits, wait), append(r.newWaits, wait)
+	wait := now - q.due
+	r.newWaits = append(r.newWaits, wait)
+	if q.due >= r.warm {
+		r.waits = append(r.waits, wait)
+	}
 }
 
 // end is for one that has ended, well if kind is empty.

@@ -32,6 +32,7 @@ func Run(ctx context.Context, s Scenario, t load.Target, b target.Backend, in Se
 	r := &run{s: s, t: t, b: b, in: in, plan: s.plan(in.Scale), record: record{errors: map[string]uint64{}},
 		points: []result.Point{}, marks: []result.Mark{}, remember: make(chan struct{})}
 	r.factor.Store(1)
+	r.record.warm = r.plan.warm
 	r.life, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
 	r.play()
@@ -172,14 +173,14 @@ func (r *run) request(q request) {
 	if q.forget && drops {
 		if err = dropper.Drop(waiting); err == nil {
 			got = true
-			r.record.got(r.now() - q.due)
+			r.record.got(q, r.now())
 			r.record.gaveBack() // as far as we know
 			r.forgotten.Add(1)
 		}
 	} else {
 		err = r.t.Visit(waiting, func(_ context.Context, c load.Conn) error {
 			got = true
-			r.record.got(r.now() - q.due)
+			r.record.got(q, r.now())
 			defer r.record.gaveBack()
 			err := r.use(whole, c, q)
 			if err == nil && q.forget {
@@ -195,7 +196,7 @@ func (r *run) request(q request) {
 		}
 	}
 	if !got {
-		r.record.gotNone(r.now() - q.due)
+		r.record.gotNone(q, r.now())
 	}
 	switch {
 	case r.life.Err() != nil: // we have ended it, and that is no fault of the pool's

@@ -106,6 +106,9 @@ func TestSpikeIsServedByWhatComesBack(t *testing.T) {
 		if !strings.Contains(v.Text, "Of 50 callers at once all were served, the last after 20ms. 4 resources were opened since, and 5 are open at the end.") {
 			t.Errorf("%s; want 4 opens, and 5 open", v.Text)
 		}
+		if v.WaitMax < 18*ms || v.WaitMax > 21*ms || v.WaitP50 != 0 { // the crowd's last, or one who came into it
+			t.Errorf("the waits are %d at the median and %d at most, want 0 and some 20 ms: what it took to open at first does not count", v.WaitP50, v.WaitMax)
+		}
 		if _, errors := ops(tl, 0, 6); errors != 0 || last(tl).Open != 5 {
 			t.Errorf("%d errors, and %d open at the end", errors, last(tl).Open)
 		}
