@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/lidopool/lido/bench/internal/result/resulttest"
 )
@@ -22,5 +23,12 @@ func TestShots(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// As on paper, a page of A4 wide, though not cut into pages; print.pdf of TestThePageCanBePrinted is.
+	b := open(t, view{width: 703, height: 1000}, address)
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	ask[int](b, `(dispatchEvent(new Event('beforeprint')), 0)`)
+	if err := os.WriteFile(filepath.Join(dir, "paper.png"), run(b, chromedp.FullScreenshot(100)), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }

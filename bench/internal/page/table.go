@@ -85,7 +85,7 @@ func flaw(c result.Cell) string {
 // waitsTable is throughput and waits; costsTable is all the rest.
 func (v *view) waitsTable(n words.Condition) table {
 	t := table{Caption: "Throughput and waits", Head: []string{
-		"Pool", "size", "ops/s", "ratio", "spread", "ns/op", "p50", "p90", "p99", "p99.9", "max", "errors",
+		"Pool", "size", "ops/s", "ratio", "spread", "per op", "p50", "p90", "p99", "p99.9", "max", "errors",
 	}}
 	fastest, calmest := n.Fastest().Pools, n.Calmest().Pools
 	if len(n.Cells) < 2 {
@@ -109,7 +109,7 @@ func (v *view) waitsTable(n words.Condition) table {
 			if differ && c.Size > 0 {
 				size = strconv.Itoa(c.Size)
 			}
-			r.Cells = plain(size, words.Count(m.OpsPerSec), words.Ratio(c.Ratio), spread, words.Count(m.NsPerOp),
+			r.Cells = plain(size, words.Count(m.OpsPerSec), words.Ratio(c.Ratio), spread, wait(m.NsPerOp),
 				wait(m.WaitP50), wait(m.WaitP90), wait(m.WaitP99), wait(m.WaitP999), wait(m.WaitMax), errors)
 			r.Cells[1].Best = slices.Contains(fastest, i)
 			r.Cells[7].Best = slices.Contains(calmest, i)
@@ -230,10 +230,7 @@ func (v *view) linesTable(caption string, over string, c chart) table {
 
 // heatTable stands behind a heat map.
 func heatTable(caption, corner string, c chart) table {
-	t := table{Caption: caption, Head: []string{corner}}
-	for _, name := range c.Heat.Columns {
-		t.Head = append(t.Head, name)
-	}
+	t := table{Caption: caption, Head: append([]string{corner}, c.Heat.Columns...)}
 	for _, name := range c.Heat.Rows {
 		r := row{Name: name, Pool: -1, Cells: make([]entry, len(c.Heat.Columns))}
 		for i := range r.Cells {

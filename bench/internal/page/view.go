@@ -220,7 +220,7 @@ func glossary(f result.File) []fact {
 			fact{"ops/s", "visits of all goroutines that ended well, per second"},
 			fact{"ratio", "throughput as a multiple of the baseline's: the median of the ratios of the rounds"},
 			fact{"spread", "the middle half of the rounds, as a share of their median: differences within it say nothing"},
-			fact{"ns/op", "time of a window, by the visits of all goroutines"},
+			fact{"per op", "time of a window, by the visits of all goroutines"},
 			fact{"p50 … p99.9, max", "how long acquires waited: what 50 % … 99.9 % of them, or all, do not exceed. With a rate, from when the arrival was due"},
 			fact{"bold", "the best, and what ties with it"},
 			fact{"Jain", "fairness: 1 if all goroutines did as much, 1/n if one of n did all"},

@@ -113,8 +113,8 @@ func contests(conditions []Condition) []string {
 	}
 	var lines []string
 	closed := func(n Condition) bool { return n.Rate <= 0 }
-	lines = append(lines, verdicts("throughput", "the highest throughput", "faster than the next", scores(Condition.Fastest, closed), of)...)
-	lines = append(lines, verdicts("p99 wait", "the lowest p99 wait", "shorter than the next", scores(Condition.Calmest, func(Condition) bool { return true }), of)...)
+	lines = append(lines, verdicts("throughput", "the highest throughput", "%s the next", scores(Condition.Fastest, closed), of)...)
+	lines = append(lines, verdicts("p99 wait", "the lowest p99 wait", "where the next waits %s as long", scores(Condition.Calmest, func(Condition) bool { return true }), of)...)
 	return lines
 }
 
@@ -130,7 +130,7 @@ func contested(n Condition) bool {
 }
 
 // verdicts says one contest: who wins it alone, and who ties.
-func verdicts(figure, best, better string, all []*score, of map[string]int) []string {
+func verdicts(figure, best, lead string, all []*score, of map[string]int) []string {
 	var wins, ties []string
 	for _, s := range all {
 		if !s.alone {
@@ -139,8 +139,12 @@ func verdicts(figure, best, better string, all []*score, of map[string]int) []st
 		}
 		text := fmt.Sprintf("%s in %s", s.who, s.places(of))
 		if s.lead > 0 {
-			text += fmt.Sprintf(", up to %s %s", Ratio(s.lead), better)
-			if len(s.order) > 1 || of[s.order[0]] > 1 {
+			times := Ratio(s.lead)
+			if s.count() > 1 {
+				times = "up to " + times
+			}
+			text += ", " + fmt.Sprintf(lead, times)
+			if s.count() > 1 || of[s.order[0]] > 1 {
 				text += " (" + s.at + ")"
 			}
 		}

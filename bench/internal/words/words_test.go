@@ -95,12 +95,12 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		"nothing":                {result.File{}, []string{"Nothing has been measured yet."}},
 		"one pool is no contest": {result.File{Cells: []result.Cell{cell("queue", 1000, 50)}}, []string{"Nothing has been measured yet."}},
 		"a winner": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("static", 100, 90)}}, []string{
-			"The highest throughput: queue in cycle, up to 2.00× faster than the next.",
-			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"The highest throughput: queue in cycle, 2.00× the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 		}},
 		"a tie within the spread": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, wavering), cell("null", 1100, 80), cell("static", 100, 90)}}, []string{
 			"Ties in throughput, within the spread of the rounds: null and queue in cycle.",
-			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 		}},
 		"two per cent are a tie": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 1015, 50)}}, []string{
 			"Ties in throughput, within the spread of the rounds: null and queue in cycle.",
@@ -110,12 +110,12 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			cell("queue", 1000, 50, with(1, 4)), cell("static", 500, 50, with(1, 1)), cell("queue", 900, 50, with(1, 8)),
 			cell("queue", 300, 50, with(8, 4)), cell("static", 600, 50, with(8, 1)), cell("queue", 900, 50, with(8, 8)),
 		}}, []string{
-			"The highest throughput: queue in cycle (3 of 4 conditions), up to 2.00× faster than the next (cycle with 1 goroutine, size 4); " +
-				"static in cycle (1 of 4 conditions), up to 2.00× faster than the next (cycle with 8 goroutines, size 4).",
+			"The highest throughput: queue in cycle (3 of 4 conditions), up to 2.00× the next (cycle with 1 goroutine, size 4); " +
+				"static in cycle (1 of 4 conditions), 2.00× the next (cycle with 8 goroutines, size 4).",
 			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle (all 4 conditions).",
 		}},
 		"an open loop": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("null", 990, 80, rated), cell("static", 700, 90, rated)}}, []string{
-			"The lowest p99 wait: queue in burst, up to 1.60× shorter than the next.",
+			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
 			"With 1 k arrivals/s (burst) queue and null keep up; static did 70 % of it.",
 		}},
 		"unfit and failed": {result.File{Cells: []result.Cell{
@@ -126,13 +126,13 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"null failed in cycle: open: refused.",
 		}},
 		"who fails does not win by waiting little": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("assertion", 900, 1, failing(0.4))}}, []string{
-			"The highest throughput: queue in cycle, up to 1.11× faster than the next.",
-			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"The highest throughput: queue in cycle, 1.11× the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 			"assertion fails: up to 40 % of its ops (cycle with 8 goroutines, size 4), by refused and timeout. Its waits do not compare.",
 		}},
 		"where all fail by design nobody is told off": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, failing(0.2)), cell("null", 500, 80, failing(0.2))}}, []string{
-			"The highest throughput: queue in cycle, up to 2.00× faster than the next.",
-			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"The highest throughput: queue in cycle, 2.00× the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 		}},
 		"a baseline": {result.File{Method: result.Method{Baseline: "queue"}, Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 1000, 50, func(c *result.Cell) { c.Ratio = 1 })}}, []string{
 			"Ties in throughput, within the spread of the rounds: null and queue in cycle.",
