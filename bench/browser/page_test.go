@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,8 +24,9 @@ const richCharts = 1 + 2*4 + (2*3 + 5 + 1 + 2*12) + (2 + 1 + 2*3) + 2*3
 type drawing struct {
 	ID            string
 	Width, Height float64
-	Shapes        int // with a size and a colour
-	Outside       int // labels that are cut off
+	Shapes        int   // with a size and a colour
+	Outside       int   // labels that are cut off
+	Colours       []int // those of pools that are in it
 }
 
 const drawings = `[...document.querySelectorAll('.chart')].map(box => {
@@ -38,11 +40,17 @@ const drawings = `[...document.querySelectorAll('.chart')].map(box => {
 		const b = e.getBoundingClientRect();
 		return b.width && (b.left < r.left - 1 || b.right > r.right + 1 || b.top < r.top - 1 || b.bottom > r.bottom + 1);
 	}) : [];
-	return {id: box.id, width: r.width, height: r.height, shapes: shapes.length, outside: labels.length};
+	const has = (i) => { const c = getComputedStyle(document.documentElement).getPropertyValue('--c' + i).trim(); return shapes.some(e => e.getAttribute('fill') === c || e.getAttribute('stroke') === c); };
+	return {id: box.id, width: r.width, height: r.height, shapes: shapes.length, outside: labels.length, colours: [0, 1, 2, 3, 4, 5, 6, 7].filter(has)};
 })`
 
-// least is how many shapes a chart must have at least: one for each thing that it shows.
-func least(t *testing.T, address string) map[string]int {
+// A need is what a chart must have: shapes, one for each thing that it shows at least, and colours of pools.
+type need struct {
+	shapes  int
+	colours []int
+}
+
+func needs(t *testing.T, address string) map[string]need {
 	t.Helper()
 	text, err := os.ReadFile(strings.TrimPrefix(address, "file://"))
 	if err != nil {
@@ -53,41 +61,48 @@ func least(t *testing.T, address string) map[string]int {
 		Charts map[string]struct {
 			Kind string
 			Bars []struct {
+				Pool   int
 				Value  *float64
 				Rounds []float64
 			}
-			Curves []any
+			Curves []struct{ Pool int }
 			Heat   *struct{ Cells []any }
 		}
 	}
 	if err := json.Unmarshal(found[1], &data); err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]int{}
+	all := map[string]need{}
 	for id, c := range data.Charts {
+		var n need
 		switch c.Kind {
 		case "bars":
 			for _, b := range c.Bars {
 				if b.Value != nil {
-					all[id] += 1 + len(b.Rounds)
+					n.shapes += 1 + len(b.Rounds)
+					n.colours = append(n.colours, b.Pool)
 				}
 			}
 		case "quantiles", "lines":
-			all[id] = 2 * len(c.Curves) // a line and a symbol at least
+			for _, l := range c.Curves {
+				n.shapes += 2 // a line and a symbol
+				n.colours = append(n.colours, l.Pool)
+			}
 		case "heat":
-			all[id] = len(c.Heat.Cells)
+			n.shapes = len(c.Heat.Cells)
 		case "timeline":
-			all[id] = 6 + 2*3 // lines; two marks through three charts
+			n = need{6 + 2*3, []int{0, 1, 2, 3}} // lines, in four colours; two marks through three charts
 		default:
 			t.Fatalf("chart %s is of kind %q, which this test does not know", id, c.Kind)
 		}
+		all[id] = n
 	}
 	return all
 }
 
 func TestEveryChartIsDrawnAndAllTextCanBeRead(t *testing.T) {
 	address := file(t, resulttest.Rich())
-	want := least(t, address)
+	want := needs(t, address)
 	if len(want) != richCharts {
 		t.Fatalf("the page has %d charts, the result asks for %d", len(want), richCharts)
 	}
@@ -101,15 +116,21 @@ func TestEveryChartIsDrawnAndAllTextCanBeRead(t *testing.T) {
 	}
 }
 
-func areDrawn(t *testing.T, b *tab, want map[string]int) {
+func areDrawn(t *testing.T, b *tab, want map[string]need) {
 	t.Helper()
 	got := ask[[]drawing](b, drawings)
 	if len(got) != richCharts {
 		t.Errorf("%d places for charts, want %d", len(got), richCharts)
 	}
 	for _, d := range got {
-		if d.Width < 200 || d.Height < 100 || d.Shapes < want[d.ID] {
-			t.Errorf("chart %s is %g×%g with %d shapes, want %d at least", d.ID, d.Width, d.Height, d.Shapes, want[d.ID])
+		n := want[d.ID]
+		if d.Width < 200 || d.Height < 100 || d.Shapes < n.shapes {
+			t.Errorf("chart %s is %g×%g with %d shapes, want %d at least", d.ID, d.Width, d.Height, d.Shapes, n.shapes)
+		}
+		for _, c := range n.colours {
+			if !slices.Contains(d.Colours, c) {
+				t.Errorf("chart %s has nothing in colour %d, has %d", d.ID, c, d.Colours)
+			}
 		}
 		if d.Outside > 0 {
 			t.Errorf("chart %s has %d labels that are cut off", d.ID, d.Outside)

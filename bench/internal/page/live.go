@@ -80,9 +80,6 @@ type content struct {
 func Serve(l net.Listener) *Live {
 	s := &Live{served: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{})}
 	s.state = stateOf(trial.Progress{})
-	if a, err := netip.ParseAddrPort(l.Addr().String()); err == nil {
-		s.own = a.Addr().Unmap()
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.HandleFunc("GET /events", s.events)
@@ -196,7 +193,7 @@ func (s *Live) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("X-Frame-Options", "DENY")
-		if !s.ours(r) {
+		if !ours(r) {
 			http.Error(w, "lidobench answers to localhost, a loopback address, or the address that it listens on", http.StatusForbidden)
 			return
 		}
@@ -204,7 +201,7 @@ func (s *Live) guard(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Live) ours(r *http.Request) bool {
+func ours(r *http.Request) bool {
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -217,12 +214,12 @@ func (s *Live) ours(r *http.Request) bool {
 	if err != nil {
 		return false
 	}
-	if a = a.Unmap().WithZone(""); a.IsLoopback() || a == s.own {
+	if a = a.Unmap().WithZone(""); a.IsLoopback() {
 		return true
 	}
-	// A listener on all addresses has those at which it is reached.
+	// The address that this connection was made to is one of the listener's.
 	local, known := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !known || !s.own.IsUnspecified() {
+	if !known {
 		return false
 	}
 	at, err := netip.ParseAddrPort(local.String())

@@ -240,6 +240,28 @@ func TestAListenerOnAllAddressesAnswersToThoseThatReachIt(t *testing.T) {
 			t.Errorf("Host %s: %s, want %d", host, answer.Status, want)
 		}
 	}
+	own := address(t)
+	s.address = "http://" + net.JoinHostPort(own, port)
+	for host, want := range map[string]int{"": 200, own: 200, "10.1.2.3": 403, "evil.example": 403} {
+		if answer, _ := s.do("GET", "/result.json", host); answer.StatusCode != want {
+			t.Errorf("at %s, Host %q: %s, want %d", own, host, answer.Status, want)
+		}
+	}
+}
+
+// address is one of the machine's that is not loopback. If it has none the rest of the test is skipped.
+func address(t *testing.T) string {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if n, is := a.(*net.IPNet); is && n.IP.To4() != nil && !n.IP.IsLoopback() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback")
+	return ""
 }
 
 func TestALivePageLetsNoOtherSiteIn(t *testing.T) {
