@@ -106,15 +106,30 @@ func TestAnInterruptedRunKeepsWhatItHas(t *testing.T) {
 }
 
 func TestARunThatHasNothingWritesNothing(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	file := filepath.Join(t.TempDir(), "a.json")
-	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got := lidobench(ctx, append(slices.Clone(slow), "--json", file)...)
-	if got.code != 130 || got.stdout != "" || read(t, file) != "old" {
-		t.Errorf("exit code %d, printed %q, the file holds %q", got.code, got.stdout, read(t, file))
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "a.json")
+		if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, after := range []time.Duration{0, 500 * time.Millisecond} { // before all, and in the first window
+			ctx, cancel := context.WithCancel(t.Context())
+			if after == 0 {
+				cancel()
+			}
+			time.AfterFunc(after, cancel)
+			got := lidobench(ctx, append(slices.Clone(slow), "--json", file)...)
+			if got.code != 130 || got.stdout != "" || read(t, file) != "old" || !strings.HasSuffix(got.stderr, "lidobench: interrupted\n") {
+				t.Errorf("after %v: exit code %d, printed %q, the file holds %.20q, and it says %s", after, got.code, got.stdout, read(t, file), got.stderr)
+			}
+		}
+	})
+}
+
+func TestAListIsTakenApartOnlyBetweenItsEntries(t *testing.T) {
+	got, err := splitList("workload", []string{"cycle, think?think=lognormal:1ms,10ms&hold=query,burst", "mixed"})
+	want := []string{"cycle", "think?think=lognormal:1ms,10ms&hold=query", "burst", "mixed"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
 	}
 }
 

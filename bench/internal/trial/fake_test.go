@@ -86,7 +86,10 @@ func (f *fake) Gauges() load.Gauges {
 	return load.Gauges{Open: cap(f.conns), Peak: cap(f.conns), Opened: uint64(cap(f.conns)), InUse: int(f.inUse.Load()), Waiting: int(f.waiting.Load()), Sessions: -1}
 }
 
-func (f *fake) Close(context.Context) error {
+func (f *fake) Close(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // and what it has open stays so
+	}
 	f.r.open--
 	return f.fail
 }

@@ -104,8 +104,18 @@ func TestPoolsUnderTheSameConditionsAreMeasuredSideBySide(t *testing.T) {
 		if again := order(1); !slices.Equal(first, again) {
 			t.Errorf("the same seed gives another order:\n%v\n%v", first, again)
 		}
-		if slices.Equal(first[:10], first[10:20]) || slices.Equal(first, order(2)) {
-			t.Errorf("the order is the same in each round, or with another seed: %v", first)
+		// Of sizes, and of the two pools of each.
+		sizes, pools := map[string]bool{}, map[string]bool{}
+		for round := range 4 {
+			var size, pool string
+			for i := range 5 {
+				name, of, _ := strings.Cut(first[10*round+2*i], " ")
+				size, pool = size+of, pool+name
+			}
+			sizes[size], pools[pool] = true, true
+		}
+		if len(sizes) < 2 || len(pools) < 2 || slices.Equal(first, order(2)) {
+			t.Errorf("the order is the same in each round, or with another seed: sizes %v, first of each %v", sizes, pools)
 		}
 	})
 }
