@@ -112,9 +112,9 @@ func sameBlock(a, b result.Cell) bool {
 }
 
 func title(c result.Cell) string {
-	s := c.Workload
+	s, _, _ := strings.Cut(c.Workload, "?")
 	if name, settings, _ := strings.Cut(c.Spec, "?"); name != s {
-		s += " (" + c.Spec + ")"
+		s = c.Workload + " (" + c.Spec + ")"
 	} else if settings != "" {
 		s += " (" + settings + ")"
 	}
