@@ -64,10 +64,11 @@ func visits(ctx context.Context, l *load, s subject, p pace) (sample, error) {
 	visiting, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	watches := make([]stopwatch, l.goroutines)
+	hold := l.hold // made once: it is a closure
 	w := window{l.goroutines, p.warm, p.visits * l.slower}
 	seen, err := w.watch(ctx, cancel, func(int) step {
 		return func(bool) error {
-			err := s.visit(visiting, l.during)
+			err := s.visit(visiting, hold)
 			l.after()
 			return err
 		}
@@ -79,9 +80,10 @@ func visits(ctx context.Context, l *load, s subject, p pace) (sample, error) {
 	w.length = p.waits * l.slower
 	timed, err := w.watch(ctx, cancel, func(i int) step {
 		waiting := &watches[i]
-		during := func() {
+		during := func(*resource) error {
 			waiting.stop()
 			l.during()
+			return nil
 		}
 		return func(counted bool) error {
 			waiting.start(counted)
@@ -228,7 +230,11 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	failed := make(chan error, l.seats)
 	for range l.seats {
 		holders.Go(func() {
-			if err := s.visit(context.Background(), func() { held <- struct{}{}; <-release }); err != nil {
+			if err := s.visit(context.Background(), func(*resource) error {
+				held <- struct{}{}
+				<-release
+				return nil
+			}); err != nil {
 				failed <- err
 			}
 		})
@@ -250,7 +256,7 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	parked := parkedGoroutines()
 	for range count {
 		waiters.Go(func() {
-			if s.visit(waiting, func() {}) == nil {
+			if s.visit(waiting, func(*resource) error { return nil }) == nil {
 				served.Add(1)
 			}
 		})
@@ -271,7 +277,7 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	}
 	again, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	if next := visitAll(again, s, l.seats); next != nil {
+	if next := visitAll(again, s, l.seats, func(*resource) {}); next != nil {
 		err = errors.Join(err, fmt.Errorf("after all waiters were cancelled, not every seat came home: %w", next))
 	}
 	return sample{
@@ -280,14 +286,15 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	}, err
 }
 
-// visitAll holds n seats at once.
-func visitAll(ctx context.Context, s subject, n int) error {
+// visitAll holds n seats at once, and calls look with what is in each.
+func visitAll(ctx context.Context, s subject, n int, look func(*resource)) error {
 	if n == 0 {
 		return nil
 	}
-	var inner error
-	err := s.visit(ctx, func() { inner = visitAll(ctx, s, n-1) })
-	return errors.Join(err, inner)
+	return s.visit(ctx, func(r *resource) error {
+		look(r)
+		return visitAll(ctx, s, n-1, look)
+	})
 }
 
 // until waits for a state of the scheduler, which nobody announces.

@@ -5,29 +5,23 @@ import (
 	"slices"
 )
 
-// A resource is what every pool lends, and r.uses++ is all that is done with it. It costs
-// nothing to open and to close. It fills two cache lines, as processors fetch them in pairs:
-// a connection would not share its line with the next one either.
-type resource struct {
-	uses int
-	_    [120]byte
-}
-
 // A subject is a pool under measurement.
 type subject interface {
 	// cycle acquires, uses and releases a resource n times, in a loop that calls the pool as
 	// its users do: no closure and no interface call per operation that the pool does not ask for.
 	cycle(ctx context.Context, n int) error
-	// visit acquires and uses a resource, calls during, and releases.
-	visit(ctx context.Context, during func()) error
+	// visit acquires and uses a resource, calls during with it, and releases it, or has the pool close
+	// it if it is broken by then. The error of during comes back.
+	visit(ctx context.Context, during func(*resource) error) error
+	// close closes the pool and all resources that it has.
 	close()
 }
 
 // A spec is what a subject is made from.
 type spec struct {
-	seats   int              // how many resources there may be
-	bounded bool             // for Lido: the bounded fairness, not the strict one
-	open    func() *resource // called for each resource
+	seats   int  // how many resources there may be
+	bounded bool // for Lido: the bounded fairness, not the strict one
+	open    func(context.Context) (*resource, error)
 }
 
 // A peer is a pool that takes part.

@@ -84,7 +84,7 @@ func (j *job) measure(ctx context.Context, p pace) (sample, error) {
 	}
 	runtime.GC()
 	before := runtime.NumGoroutine()
-	s, err := j.peer.subject(spec{j.load.seats, j.bounded, func() *resource { return new(resource) }})
+	s, err := j.peer.subject(spec{j.load.seats, j.bounded, nothing})
 	if err != nil {
 		return sample{}, err
 	}

@@ -9,11 +9,18 @@ import (
 
 // one is a place for one resource: two atomic operations, which is the least that a
 // resource with an owner costs.
-type one struct{ place atomic.Pointer[resource] }
+type one struct {
+	place atomic.Pointer[resource]
+	open  func(context.Context) (*resource, error)
+}
 
 func newAtomic(s spec) (subject, error) {
-	p := new(one)
-	p.place.Store(s.open())
+	r, err := s.open(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	p := &one{open: s.open}
+	p.place.Store(r)
 	return p, nil
 }
 
@@ -30,14 +37,14 @@ func (p *one) cycle(_ context.Context, n int) error {
 	return nil
 }
 
-func (p *one) visit(_ context.Context, during func()) error {
+func (p *one) visit(ctx context.Context, during func(*resource) error) error {
 	r := p.take()
 	r.uses++
-	during()
-	if !p.place.CompareAndSwap(nil, r) {
+	err := during(r)
+	if !p.place.CompareAndSwap(nil, r.orNew(ctx, p.open)) {
 		return errNotMine
 	}
-	return nil
+	return err
 }
 
 func (p *one) take() *resource {
@@ -49,4 +56,4 @@ func (p *one) take() *resource {
 	}
 }
 
-func (p *one) close() {}
+func (p *one) close() { p.take().close() }

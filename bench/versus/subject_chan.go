@@ -3,22 +3,26 @@ package main
 import "context"
 
 // channel is the pool that people write themselves: a buffered channel, with ctx.
-type channel chan *resource
+type channel struct {
+	idle chan *resource
+	open func(context.Context) (*resource, error)
+}
 
 func newChannel(s spec) (subject, error) {
-	c := make(channel, s.seats)
-	for range s.seats {
-		c <- s.open()
+	all, err := s.openAll()
+	c := channel{make(chan *resource, s.seats), s.open}
+	for _, r := range all {
+		c.idle <- r
 	}
-	return c, nil
+	return c, err
 }
 
 func (c channel) cycle(ctx context.Context, n int) error {
 	for range n {
 		select {
-		case r := <-c:
+		case r := <-c.idle:
 			r.uses++
-			c <- r
+			c.idle <- r
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -26,16 +30,20 @@ func (c channel) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (c channel) visit(ctx context.Context, during func()) error {
+func (c channel) visit(ctx context.Context, during func(*resource) error) error {
 	select {
-	case r := <-c:
+	case r := <-c.idle:
 		r.uses++
-		during()
-		c <- r
-		return nil
+		err := during(r)
+		c.idle <- r.orNew(ctx, c.open)
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (c channel) close() {}
+func (c channel) close() {
+	for range len(c.idle) {
+		(<-c.idle).close()
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	commons "github.com/jolestar/go-commons-pool/v2"
 )
@@ -11,7 +12,12 @@ type commonsPool struct{ *commons.ObjectPool }
 func newCommonsPool(s spec) (subject, error) {
 	config := commons.NewDefaultPoolConfig()
 	config.MaxTotal, config.MaxIdle = s.seats, s.seats
-	factory := commons.NewPooledObjectFactorySimple(func(context.Context) (any, error) { return s.open(), nil })
+	factory := commons.NewPooledObjectFactory(
+		func(ctx context.Context) (any, error) { return s.open(ctx) },
+		func(_ context.Context, o *commons.PooledObject) error {
+			o.Object.(*resource).close()
+			return nil
+		}, nil, nil, nil)
 	return commonsPool{commons.NewObjectPool(context.Background(), factory, config)}, nil
 }
 
@@ -29,14 +35,18 @@ func (p commonsPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p commonsPool) visit(ctx context.Context, during func()) error {
-	r, err := p.BorrowObject(ctx)
+func (p commonsPool) visit(ctx context.Context, during func(*resource) error) error {
+	object, err := p.BorrowObject(ctx)
 	if err != nil {
 		return err
 	}
-	r.(*resource).uses++
-	during()
-	return p.ReturnObject(ctx, r)
+	r := object.(*resource)
+	r.uses++
+	back := p.ReturnObject
+	if err = during(r); r.broken {
+		back = p.InvalidateObject
+	}
+	return errors.Join(err, back(context.WithoutCancel(ctx), object))
 }
 
 func (p commonsPool) close() { p.Close(context.Background()) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
@@ -15,7 +16,11 @@ func newLido(s spec) (subject, error) {
 		q.Fairness = strategies.Bounded
 	}
 	p, err := pool.New(pool.Funcs[*resource]{
-		OpenFunc: func(context.Context) (*resource, error) { return s.open(), nil },
+		OpenFunc: s.open,
+		CloseFunc: func(r *resource) error {
+			r.close()
+			return nil
+		},
 	}, q, pool.Options{})
 	return lido{p}, err
 }
@@ -34,14 +39,17 @@ func (p lido) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p lido) visit(ctx context.Context, during func()) error {
+func (p lido) visit(ctx context.Context, during func(*resource) error) error {
 	l, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	l.Value().uses++
-	during()
-	return l.Release()
+	r := l.Value()
+	r.uses++
+	if err = during(r); r.broken {
+		return errors.Join(err, l.Discard(errBroken))
+	}
+	return errors.Join(err, l.Release())
 }
 
 func (p lido) close() { _ = p.Close() }

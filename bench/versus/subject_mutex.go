@@ -8,19 +8,18 @@ import (
 
 // stack is a slice under a mutex. Whoever finds it empty is sent away.
 type stack struct {
+	open func(context.Context) (*resource, error)
+
 	mu   sync.Mutex
 	idle []*resource
 }
 
-func newStack(s spec) *stack {
-	p := new(stack)
-	for range s.seats {
-		p.idle = append(p.idle, s.open())
-	}
-	return p
+func newStack(s spec) (*stack, error) {
+	all, err := s.openAll()
+	return &stack{open: s.open, idle: all}, err
 }
 
-func newMutex(s spec) (subject, error) { return newStack(s), nil }
+func newMutex(s spec) (subject, error) { return newStack(s) }
 
 var errEmpty = errors.New("versus: no idle resource")
 
@@ -53,15 +52,15 @@ func (p *stack) cycle(_ context.Context, n int) error {
 	return nil
 }
 
-func (p *stack) visit(_ context.Context, during func()) error {
+func (p *stack) visit(ctx context.Context, during func(*resource) error) error {
 	r, err := p.pop()
 	if err != nil {
 		return err
 	}
 	r.uses++
-	during()
-	p.push(r)
-	return nil
+	err = during(r)
+	p.push(r.orNew(ctx, p.open))
+	return err
 }
 
-func (p *stack) close() {}
+func (p *stack) close() { closeAll(p.idle) }

@@ -26,10 +26,12 @@ func newPgxPool(s spec) (subject, error) {
 		go serve(theirs)
 		return ours, nil
 	}
-	config.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
-		c.PgConn().CustomData()["resource"] = s.open()
-		return nil
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		r, err := s.open(ctx)
+		c.PgConn().CustomData()["resource"] = r
+		return err
 	}
+	config.BeforeClose = func(c *pgx.Conn) { resourceOf(c).close() }
 	p, err := pgxpool.NewWithConfig(context.Background(), config)
 	return pgxPool{p}, err
 }
@@ -58,8 +60,8 @@ func serve(conn net.Conn) {
 }
 
 // resourceOf looks where pgx lets its users keep things of their own: in a map.
-func resourceOf(c *pgxpool.Conn) *resource {
-	return c.Conn().PgConn().CustomData()["resource"].(*resource)
+func resourceOf(c *pgx.Conn) *resource {
+	return c.PgConn().CustomData()["resource"].(*resource)
 }
 
 func (p pgxPool) cycle(ctx context.Context, n int) error {
@@ -68,21 +70,24 @@ func (p pgxPool) cycle(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		resourceOf(c).uses++
+		resourceOf(c.Conn()).uses++
 		c.Release()
 	}
 	return nil
 }
 
-func (p pgxPool) visit(ctx context.Context, during func()) error {
+func (p pgxPool) visit(ctx context.Context, during func(*resource) error) error {
 	c, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	resourceOf(c).uses++
-	during()
+	r := resourceOf(c.Conn())
+	r.uses++
+	if err = during(r); r.broken {
+		_ = c.Conn().Close(context.Background()) // so that the pool does not keep it
+	}
 	c.Release()
-	return nil
+	return err
 }
 
 func (p pgxPool) close() { p.Close() }

@@ -10,8 +10,8 @@ type puddlePool struct{ *puddle.Pool[*resource] }
 
 func newPuddle(s spec) (subject, error) {
 	p, err := puddle.NewPool(&puddle.Config[*resource]{
-		Constructor: func(context.Context) (*resource, error) { return s.open(), nil },
-		Destructor:  func(*resource) {},
+		Constructor: s.open,
+		Destructor:  (*resource).close,
 		MaxSize:     int32(s.seats),
 	})
 	return puddlePool{p}, err
@@ -29,15 +29,18 @@ func (p puddlePool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p puddlePool) visit(ctx context.Context, during func()) error {
+func (p puddlePool) visit(ctx context.Context, during func(*resource) error) error {
 	r, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	r.Value().uses++
-	during()
-	r.Release()
-	return nil
+	if err = during(r.Value()); r.Value().broken {
+		r.Destroy()
+	} else {
+		r.Release()
+	}
+	return err
 }
 
 func (p puddlePool) close() { p.Close() }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gomodule/redigo/redis"
 )
@@ -10,7 +11,10 @@ type redigo struct{ *redis.Pool }
 
 func newRedigo(s spec) (subject, error) {
 	return redigo{&redis.Pool{
-		Dial:      func() (redis.Conn, error) { return redisConn{s.open()}, nil },
+		DialContext: func(ctx context.Context) (redis.Conn, error) {
+			r, err := s.open(ctx)
+			return redisConn{r}, err
+		},
 		MaxIdle:   s.seats,
 		MaxActive: s.seats,
 		Wait:      true,
@@ -23,14 +27,25 @@ type redisConn struct{ *resource }
 
 func (c redisConn) Receive() (any, error) {
 	c.uses++
-	return nil, nil
+	return c.resource, nil
+}
+
+// Err is asked when the connection comes back: one with an error is closed.
+func (c redisConn) Err() error {
+	if c.broken {
+		return errBroken
+	}
+	return nil
+}
+
+func (c redisConn) Close() error {
+	c.close()
+	return nil
 }
 
 func (redisConn) Do(string, ...any) (any, error) { return nil, nil }
 func (redisConn) Send(string, ...any) error      { return nil }
 func (redisConn) Flush() error                   { return nil }
-func (redisConn) Err() error                     { return nil }
-func (redisConn) Close() error                   { return nil }
 
 func (p redigo) cycle(ctx context.Context, n int) error {
 	for range n {
@@ -48,16 +63,16 @@ func (p redigo) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p redigo) visit(ctx context.Context, during func()) error {
+func (p redigo) visit(ctx context.Context, during func(*resource) error) error {
 	c, err := p.GetContext(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := c.Receive(); err != nil {
-		return err
+	r, err := c.Receive()
+	if err == nil {
+		err = during(r.(*resource))
 	}
-	during()
-	return c.Close()
+	return errors.Join(err, c.Close())
 }
 
 func (p redigo) close() { _ = p.Close() }

@@ -13,7 +13,8 @@ type counted struct {
 }
 
 func newSemaphore(s spec) (subject, error) {
-	return counted{newStack(s), semaphore.NewWeighted(int64(s.seats))}, nil
+	p, err := newStack(s)
+	return counted{p, semaphore.NewWeighted(int64(s.seats))}, err
 }
 
 func (p counted) cycle(ctx context.Context, n int) error {
@@ -32,7 +33,7 @@ func (p counted) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p counted) visit(ctx context.Context, during func()) error {
+func (p counted) visit(ctx context.Context, during func(*resource) error) error {
 	if err := p.passes.Acquire(ctx, 1); err != nil {
 		return err
 	}

@@ -17,10 +17,18 @@ func newDatabaseSQL(s spec) (subject, error) {
 }
 
 // connector is a driver whose connections can do nothing.
-type connector struct{ open func() *resource }
+type connector struct {
+	open func(context.Context) (*resource, error)
+}
 
-func (c connector) Connect(context.Context) (driver.Conn, error) { return sqlConn{c.open()}, nil }
-func (c connector) Driver() driver.Driver                        { return nil }
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	r, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return sqlConn{r}, nil
+}
+func (c connector) Driver() driver.Driver { return nil }
 
 type sqlConn struct{ *resource }
 
@@ -28,7 +36,10 @@ var errNothing = errors.New("versus: this connection can do nothing")
 
 func (sqlConn) Prepare(string) (driver.Stmt, error) { return nil, errNothing }
 func (sqlConn) Begin() (driver.Tx, error)           { return nil, errNothing }
-func (sqlConn) Close() error                        { return nil }
+func (c sqlConn) Close() error {
+	c.close()
+	return nil
+}
 
 // use is what Conn.Raw calls: it is the shortest way to what a *sql.Conn holds.
 func use(conn any) error {
@@ -52,16 +63,24 @@ func (p sqlPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p sqlPool) visit(ctx context.Context, during func()) error {
+func (p sqlPool) visit(ctx context.Context, during func(*resource) error) error {
 	c, err := p.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.Raw(use); err != nil {
+	err = c.Raw(func(conn any) error {
+		r := conn.(sqlConn).resource
+		r.uses++
+		err := during(r)
+		if r.broken {
+			err = errors.Join(err, driver.ErrBadConn) // at which the pool closes it
+		}
 		return err
+	})
+	if closing := c.Close(); !errors.Is(closing, sql.ErrConnDone) {
+		err = errors.Join(err, closing)
 	}
-	during()
-	return c.Close()
+	return err
 }
 
 func (p sqlPool) close() { _ = p.Close() }

@@ -6,28 +6,57 @@ import (
 )
 
 // syncPool is sync.Pool as it is: it opens another whenever it has none at hand, and forgets
-// them when memory is collected.
-type syncPool struct{ sync.Pool }
+// them when memory is collected. What it forgets stays open, as nobody closes it, until the end.
+type syncPool struct {
+	sync.Pool
+	open func(context.Context) (*resource, error)
 
-func newSyncPool(s spec) (subject, error) {
-	return &syncPool{sync.Pool{New: func() any { return s.open() }}}, nil
+	mu  sync.Mutex
+	all []*resource
 }
 
-func (p *syncPool) cycle(_ context.Context, n int) error {
+func newSyncPool(s spec) (subject, error) { return &syncPool{open: s.open}, nil }
+
+func (p *syncPool) another(ctx context.Context) (*resource, error) {
+	r, err := p.open(ctx)
+	if err == nil {
+		p.mu.Lock()
+		p.all = append(p.all, r)
+		p.mu.Unlock()
+	}
+	return r, err
+}
+
+func (p *syncPool) cycle(ctx context.Context, n int) (err error) {
 	for range n {
-		r := p.Get().(*resource)
+		r, ok := p.Get().(*resource)
+		if !ok {
+			if r, err = p.another(ctx); err != nil {
+				return err
+			}
+		}
 		r.uses++
 		p.Put(r)
 	}
 	return nil
 }
 
-func (p *syncPool) visit(_ context.Context, during func()) error {
-	r := p.Get().(*resource)
+func (p *syncPool) visit(ctx context.Context, during func(*resource) error) (err error) {
+	r, ok := p.Get().(*resource)
+	if !ok {
+		if r, err = p.another(ctx); err != nil {
+			return err
+		}
+	}
 	r.uses++
-	during()
-	p.Put(r)
-	return nil
+	err = during(r)
+	if !r.broken {
+		p.Put(r)
+		return err
+	}
+	r.close()
+	r.end = nil
+	return err
 }
 
-func (p *syncPool) close() {}
+func (p *syncPool) close() { closeAll(p.all) }

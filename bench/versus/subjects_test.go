@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"testing"
@@ -15,27 +16,59 @@ type books struct {
 	subject
 	mu     sync.Mutex
 	opened []*resource
+	closed map[*resource]int
 }
 
-func (b *books) open() *resource {
+func (b *books) open(context.Context) (*resource, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := new(resource)
+	r.end = func() error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.closed[r]++
+		return nil
+	}
 	b.opened = append(b.opened, r)
-	return r
+	return r, nil
+}
+
+// counts are how many were opened, and how often resources were closed, one more than once if twice is true.
+func (b *books) counts() (opened, closed int, twice bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, times := range b.closed {
+		twice = twice || times > 1
+	}
+	return len(b.opened), len(b.closed), twice
+}
+
+// closes waits until so many are closed: some pools close behind one's back.
+func (b *books) closes(t *testing.T, want int) {
+	t.Helper()
+	err := until(func() bool { _, closed, _ := b.counts(); return closed >= want }, "too few")
+	if _, closed, twice := b.counts(); err != nil || closed > want || twice {
+		t.Errorf("closed %d resources, one of them more than once is %v; want %d, each once", closed, twice, want)
+	}
 }
 
 const seats = 3
 
+func ignore(*resource) {}
+
 func newBooks(t *testing.T, p peer) *books {
 	t.Helper()
-	b := new(books)
+	b := &books{closed: map[*resource]int{}}
 	s, err := p.subject(spec{seats, false, b.open})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.subject = s
-	t.Cleanup(s.close)
+	t.Cleanup(func() {
+		s.close()
+		opened, _, _ := b.counts()
+		b.closes(t, opened)
+	})
 	return b
 }
 
@@ -54,7 +87,7 @@ func TestEachPeerLendsAResourceToOneHolderAtATime(t *testing.T) {
 			for range goroutines {
 				group.Go(func() {
 					for range 50 {
-						if err := b.visit(t.Context(), runtime.Gosched); err != nil {
+						if err := b.visit(t.Context(), func(*resource) error { runtime.Gosched(); return nil }); err != nil {
 							t.Error(err)
 						}
 					}
@@ -76,9 +109,37 @@ func TestEachPeerLendsAResourceToOneHolderAtATime(t *testing.T) {
 				t.Errorf("opened %d resources for %d seats", len(b.opened), most)
 			}
 			if p.waits {
-				if err := visitAll(t.Context(), b, seats); err != nil {
+				if err := visitAll(t.Context(), b, seats, ignore); err != nil {
 					t.Errorf("not every seat came home: %v", err)
 				}
+			}
+		})
+	}
+}
+
+func TestABrokenResourceIsClosedAndNotLentAgain(t *testing.T) {
+	for _, p := range peers {
+		t.Run(p.name, func(t *testing.T) {
+			b := newBooks(t, p)
+			cause := errors.New("the cable is cut")
+			err := b.visit(t.Context(), func(r *resource) error {
+				r.broken = true
+				return cause
+			})
+			if !errors.Is(err, cause) {
+				t.Errorf("a visit that ended with %q returned %v", cause, err)
+			}
+			b.closes(t, 1)
+			all := seats // so that it cannot hide
+			if p.most > 0 {
+				all = 1
+			}
+			if err := visitAll(t.Context(), b, all, func(r *resource) {
+				if r.broken {
+					t.Error("got the broken resource")
+				}
+			}); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -95,13 +156,13 @@ func TestWhoeverFindsNoSeatWaitsUntilTheContextEnds(t *testing.T) {
 			b := newBooks(t, p)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			defer cancel()
-			if err := visitAll(ctx, b, seats+1); err == nil || ctx.Err() == nil {
+			if err := visitAll(ctx, b, seats+1, ignore); err == nil || ctx.Err() == nil {
 				t.Errorf("acquiring one more than %d seats: got error %v, want one when ctx ends", seats, err)
 			}
 			if len(b.opened) > seats {
 				t.Errorf("opened %d resources for %d seats", len(b.opened), seats)
 			}
-			if err := visitAll(t.Context(), b, seats); err != nil {
+			if err := visitAll(t.Context(), b, seats, ignore); err != nil {
 				t.Errorf("not every seat came home: %v", err)
 			}
 		})
@@ -110,7 +171,7 @@ func TestWhoeverFindsNoSeatWaitsUntilTheContextEnds(t *testing.T) {
 
 func TestWhoeverFindsTheStackEmptyIsSentAway(t *testing.T) {
 	p := peers[peerIndex("mutex")]
-	if err := visitAll(t.Context(), newBooks(t, p), seats+1); err == nil {
+	if err := visitAll(t.Context(), newBooks(t, p), seats+1, ignore); err == nil {
 		t.Error("got one resource more than there are")
 	}
 }

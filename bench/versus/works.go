@@ -21,6 +21,12 @@ type load struct {
 	about      string        // what one op is
 }
 
+// hold is during, as subject.visit wants it.
+func (l *load) hold(*resource) error {
+	l.during()
+	return nil
+}
+
 // A work is a load under a fairness. Peers that know but one fairness are measured once for
 // the works of a load.
 type work struct {

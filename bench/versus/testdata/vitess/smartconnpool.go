@@ -14,7 +14,10 @@ type smartConnPool struct {
 
 func newSmartConnPool(s spec) (subject, error) {
 	p := smartconnpool.NewPool(&smartconnpool.Config[*smartConn]{Capacity: int64(s.seats)})
-	p.Open(func(context.Context) (*smartConn, error) { return &smartConn{resource: s.open()}, nil }, nil)
+	p.Open(func(ctx context.Context) (*smartConn, error) {
+		r, err := s.open(ctx)
+		return &smartConn{resource: r}, err
+	}, nil)
 	return smartConnPool{p}, nil
 }
 
@@ -28,7 +31,11 @@ func (*smartConn) ApplySetting(context.Context, *smartconnpool.Setting) error { 
 func (*smartConn) ResetSetting(context.Context) error                         { return nil }
 func (*smartConn) Setting() *smartconnpool.Setting                            { return nil }
 func (c *smartConn) IsClosed() bool                                           { return c.closed }
-func (c *smartConn) Close()                                                   { c.closed = true }
+
+func (c *smartConn) Close() {
+	c.closed = true
+	c.close()
+}
 
 func (p smartConnPool) cycle(ctx context.Context, n int) error {
 	for range n {
@@ -42,15 +49,17 @@ func (p smartConnPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p smartConnPool) visit(ctx context.Context, during func()) error {
+func (p smartConnPool) visit(ctx context.Context, during func(*resource) error) error {
 	c, err := p.Get(ctx, nil)
 	if err != nil {
 		return err
 	}
 	c.Conn.uses++
-	during()
+	if err = during(c.Conn.resource); c.Conn.broken {
+		c.Conn.Close() // so that the pool does not keep it
+	}
 	c.Recycle()
-	return nil
+	return err
 }
 
 func (p smartConnPool) close() { p.Close() }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// A resource is what every pool lends. In works it costs nothing to open and to close, and
+// r.uses++ is all that is done with it; in workloads there is a conn of a backend in it. It fills two cache lines, as
+// processors fetch them in pairs: a connection would not share its line with the next one either.
+type resource struct {
+	uses   int
+	broken bool         // nobody should get it any more
+	end    func() error // closes what is in it. Nil: there is nothing to do
+	_      [104]byte
+}
+
+// nothing opens a resource that costs nothing.
+func nothing(context.Context) (*resource, error) { return new(resource), nil }
+
+func (r *resource) close() {
+	if r.end != nil {
+		_ = r.end()
+	}
+}
+
+var errBroken = errors.New("versus: the resource is broken")
+
+// orNew is r, or if it is broken another one in its place: what a pool does that people write
+// themselves. If none can be opened it is the broken one, so that whoever gets it next tries again.
+func (r *resource) orNew(ctx context.Context, open func(context.Context) (*resource, error)) *resource {
+	if !r.broken {
+		return r
+	}
+	r.close()
+	next, err := open(context.WithoutCancel(ctx)) // not for the caller, whose time may be up
+	if err != nil {
+		r.end = nil
+		return r
+	}
+	return next
+}
+
+// openAll opens a resource for each seat, or none.
+func (s spec) openAll() ([]*resource, error) {
+	var all []*resource
+	for range s.seats {
+		r, err := s.open(context.Background())
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+func closeAll(all []*resource) {
+	for _, r := range all {
+		r.close()
+	}
+}
