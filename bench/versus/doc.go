@@ -58,7 +58,12 @@
 //
 // pgxpool is the real one over real connections, to a server in this process that knows the
 // beginning of the protocol; no message is sent in an op. smartconnpool of Vitess takes part only
-// if VITESS=1 asks for it, see vitess.go. go-redis is absent: its pool is internal, and what
-// it exports cannot acquire without a command to a server. silenceper/pool is absent: the module
-// proxy does not have it.
+// if VITESS=1 asks for it, see vitess.go. silenceper/pool is absent: the module proxy does not have
+// it.
+//
+// go-redis lends nothing but for a command, as its pool is internal. So an op of it is a PING of the real
+// client, over connections that answer at once and without a system call. It includes what Lido
+// and the others do not do: to make the command, to encode it, to parse the reply, to read the clock
+// several times. There are no retries and no deadlines for reading and writing. A holder holds while the
+// client copies the reply of its PING.
 package main

@@ -49,6 +49,7 @@ var peers = append([]peer{
 	{name: "pgxpool", subject: newPgxPool, capped: true, waits: true, module: "github.com/jackc/pgx/v5"},
 	{name: "database-sql", subject: newDatabaseSQL, capped: true, waits: true},
 	{name: "redigo", subject: newRedigo, capped: true, waits: true, module: "github.com/gomodule/redigo"},
+	{name: "go-redis", subject: newGoRedis, capped: true, waits: true, module: "github.com/redis/go-redis/v9"},
 	{name: "go-commons-pool", subject: newCommonsPool, capped: true, waits: true, module: "github.com/jolestar/go-commons-pool/v2"},
 }, vitess...)
 
