@@ -28,7 +28,7 @@
 //
 // # How it is measured
 //
-// Every round measures everything once, the pools of a load in random order, each on a new
+// Every round measures everything once, the pools of a crowd in random order, each on a new
 // pool, after a garbage collection, a warm-up, and the end of the last goroutine of the one
 // before. Rows are medians of the rounds, but max_wait_ns, min_ns and max_ns, which are
 // extremes. Ops are counted in a window of time, while all goroutines run. How long each

@@ -131,8 +131,8 @@ func (f *figure) x(left int, ratio float64) float64 {
 func (f *figure) panel(left, top int, rows []row) int {
 	f.text(left, top+16, "h2", rows[0].Work)
 	if i := slices.Index(workNames(), rows[0].Work); i >= 0 {
-		about, _, _ := strings.Cut(works[i].load.about, ";")
-		if _, fairness, has := strings.Cut(works[i].name, works[i].load.name+"-"); has {
+		about, _, _ := strings.Cut(works[i].crowd.about, ";")
+		if _, fairness, has := strings.Cut(works[i].name, works[i].crowd.name+"-"); has {
 			about += ", the fairness of Lido is " + fairness
 		}
 		f.text(left, top+32, "small", about)

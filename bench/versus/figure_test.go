@@ -38,7 +38,7 @@ func TestAFigureShowsEveryPoolInEveryWorkThatHasAPanel(t *testing.T) {
 	r := report{Env: newEnvironment("abc", false)}
 	for _, w := range works {
 		for i, p := range peers {
-			if p.fits(w.load) {
+			if p.fits(w.crowd) {
 				r.Rows = append(r.Rows, row{Work: w.name, Pool: p.name, Runs: 1, NsPerOp: float64(10 * (i + 1)), RatioToLido: float64(i + 1)})
 			}
 		}
@@ -56,7 +56,7 @@ func TestAFigureShowsEveryPoolInEveryWorkThatHasAPanel(t *testing.T) {
 	for _, p := range peers {
 		want := 0
 		for _, w := range works {
-			if p.fits(w.load) && slices.Contains(featured, w.name) {
+			if p.fits(w.crowd) && slices.Contains(featured, w.name) {
 				want++
 			}
 		}

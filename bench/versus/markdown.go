@@ -42,7 +42,7 @@ func (g *grid) markdown(corner string) string {
 	return b.String()
 }
 
-// markdown is a table of what an op takes, and one of how those fared who had to wait. A load
+// markdown is a table of what an op takes, and one of how those fared who had to wait. A crowd
 // has one column, whatever the fairness: Lido with the bounded one has a line of its own.
 func (r report) markdown() ([]byte, error) {
 	var ops, waits grid
@@ -95,7 +95,7 @@ func (x row) asked() (line, column string) {
 		return x.Pool, x.Work
 	}
 	if p := peerIndex(x.Pool); works[i].bounded && p >= 0 && peers[p].fair {
-		return x.Pool + ", bounded", works[i].load.name
+		return x.Pool + ", bounded", works[i].crowd.name
 	}
-	return x.Pool, works[i].load.name
+	return x.Pool, works[i].crowd.name
 }

@@ -9,17 +9,19 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // A pace is how long each part of a measurement lasts.
 type pace struct {
 	rounds  int
 	warm    time.Duration // before each window
-	cycles  time.Duration // window of a load that does not wait
-	visits  time.Duration // window of a load that waits
+	cycles  time.Duration // window of a crowd that does not wait
+	visits  time.Duration // window of a crowd that waits
 	waits   time.Duration // the window after it, in which each wait is timed
 	batch   int           // operations of a cycle before a goroutine looks whether the window has ended
-	waiters int           // of a load that is cancelled, at most
+	waiters int           // of a crowd that is cancelled, at most
 }
 
 // Arbitrary, but for their sums, about 45 s and 7 minutes on 2 cores, and for the batch: a look
@@ -43,33 +45,33 @@ type sample struct {
 	jain                 float64       // 0: not measured
 }
 
-// cycles measures a load in which nobody ever waits.
-func cycles(ctx context.Context, l *load, s subject, p pace) (sample, error) {
+// cycles measures a crowd in which nobody ever waits.
+func cycles(ctx context.Context, c *crowd, s subject, p pace) (sample, error) {
 	background := context.Background()
 	again := func(int) step {
-		return func(bool) error { return s.cycle(background, p.batch) }
+		return func(bool) error { return s.Cycle(background, p.batch) }
 	}
-	first := window{l.goroutines, 0, p.warm} // so that pool and scheduler have all they keep
+	first := window{c.goroutines, 0, p.warm} // so that pool and scheduler have all they keep
 	if _, err := first.watch(ctx, func() {}, again); err != nil && !errors.Is(err, errIdle) {
 		return sample{}, err
 	}
-	w := window{l.goroutines, p.warm, p.cycles}
+	w := window{c.goroutines, p.warm, p.cycles}
 	seen, err := w.watch(ctx, func() {}, again)
 	return seen.sample(p.batch), err
 }
 
-// visits measures a load in which there are more goroutines than seats: first how many
+// visits measures a crowd in which there are more goroutines than seats: first how many
 // visits there are, then how long each waits, as reading the clock costs as much as a visit.
-func visits(ctx context.Context, l *load, s subject, p pace) (sample, error) {
+func visits(ctx context.Context, c *crowd, s subject, p pace) (sample, error) {
 	visiting, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	watches := make([]stopwatch, l.goroutines)
-	hold := l.hold // made once: it is a closure
-	w := window{l.goroutines, p.warm, p.visits * l.slower}
+	watches := make([]stopwatch, c.goroutines)
+	hold := c.hold // made once: it is a closure
+	w := window{c.goroutines, p.warm, p.visits * c.slower}
 	seen, err := w.watch(ctx, cancel, func(int) step {
 		return func(bool) error {
-			err := s.visit(visiting, hold)
-			l.after()
+			err := s.Visit(visiting, hold)
+			c.after()
 			return err
 		}
 	})
@@ -77,18 +79,18 @@ func visits(ctx context.Context, l *load, s subject, p pace) (sample, error) {
 		return sample{}, err
 	}
 
-	w.length = p.waits * l.slower
+	w.length = p.waits * c.slower
 	timed, err := w.watch(ctx, cancel, func(i int) step {
 		waiting := &watches[i]
-		during := func(*resource) error {
+		during := func(context.Context, load.Conn) error {
 			waiting.stop()
-			l.during()
+			c.during()
 			return nil
 		}
 		return func(counted bool) error {
 			waiting.start(counted)
-			err := s.visit(visiting, during)
-			l.after()
+			err := s.Visit(visiting, during)
+			c.after()
 			return err
 		}
 	})
@@ -216,21 +218,21 @@ func (w window) watch(ctx context.Context, cancel func(), newStep func(i int) st
 
 // cancelled measures how long it takes to send home all who stand in line, and that they
 // took no seat with them.
-func cancelled(ctx context.Context, l *load, s subject, p pace) (sample, error) {
-	if _, err := cancelOnce(ctx, l, s, p); err != nil { // what a pool keeps for the next waiter is there afterwards
+func cancelled(ctx context.Context, c *crowd, s subject, p pace) (sample, error) {
+	if _, err := cancelOnce(ctx, c, s, p); err != nil { // what a pool keeps for the next waiter is there afterwards
 		return sample{}, err
 	}
-	return cancelOnce(ctx, l, s, p)
+	return cancelOnce(ctx, c, s, p)
 }
 
-func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error) {
+func cancelOnce(ctx context.Context, c *crowd, s subject, p pace) (sample, error) {
 	release := make(chan struct{})
-	held := make(chan struct{}, l.seats)
+	held := make(chan struct{}, c.seats)
 	var holders sync.WaitGroup
-	failed := make(chan error, l.seats)
-	for range l.seats {
+	failed := make(chan error, c.seats)
+	for range c.seats {
 		holders.Go(func() {
-			if err := s.visit(context.Background(), func(*resource) error {
+			if err := s.Visit(context.Background(), func(context.Context, load.Conn) error {
 				held <- struct{}{}
 				<-release
 				return nil
@@ -239,7 +241,7 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 			}
 		})
 	}
-	for range l.seats {
+	for range c.seats {
 		select {
 		case <-held:
 		case err := <-failed:
@@ -252,11 +254,11 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	defer cancel()
 	var waiters sync.WaitGroup
 	var served atomic.Int32
-	count := min(l.goroutines, p.waiters)
+	count := min(c.goroutines, p.waiters)
 	parked := parkedGoroutines()
 	for range count {
 		waiters.Go(func() {
-			if s.visit(waiting, func(*resource) error { return nil }) == nil {
+			if s.Visit(waiting, func(context.Context, load.Conn) error { return nil }) == nil {
 				served.Add(1)
 			}
 		})
@@ -277,7 +279,7 @@ func cancelOnce(ctx context.Context, l *load, s subject, p pace) (sample, error)
 	}
 	again, stop := context.WithTimeout(ctx, patience)
 	defer stop()
-	if next := visitAll(again, s, l.seats, func(*resource) {}); next != nil {
+	if next := visitAll(again, s, c.seats, func(*resource) {}); next != nil {
 		err = errors.Join(err, fmt.Errorf("after all waiters were cancelled, not every seat came home: %w", next))
 	}
 	return sample{
@@ -291,8 +293,8 @@ func visitAll(ctx context.Context, s subject, n int, look func(*resource)) error
 	if n == 0 {
 		return nil
 	}
-	return s.visit(ctx, func(r *resource) error {
-		look(r)
+	return s.Visit(ctx, func(_ context.Context, r load.Conn) error {
+		look(r.(*resource))
 		return visitAll(ctx, s, n-1, look)
 	})
 }

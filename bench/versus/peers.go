@@ -3,16 +3,17 @@ package main
 import (
 	"context"
 	"slices"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
-// A subject is a pool under measurement.
+// A subject is a pool under measurement. It counts a use, uses++, in each resource it lends.
 type subject interface {
-	// cycle acquires, uses and releases a resource n times, in a loop that calls the pool as
-	// its users do: no closure and no interface call per operation that the pool does not ask for.
-	cycle(ctx context.Context, n int) error
-	// visit acquires and uses a resource, calls during with it, and releases it, or has the pool close
-	// it if it is broken by then. The error of during comes back.
-	visit(ctx context.Context, during func(*resource) error) error
+	// Cycle is that of load.Target.
+	Cycle(ctx context.Context, n int) error
+	// Visit is that of load.Target. What during gets is a *resource, which the pool closes if it
+	// is broken after during.
+	Visit(ctx context.Context, during func(context.Context, load.Conn) error) error
 	// close closes the pool and all resources that it has.
 	close()
 }
@@ -54,8 +55,8 @@ var peers = append([]peer{
 }, vitess...)
 
 // fits reports whether p can do the work of l.
-func (p peer) fits(l *load) bool {
-	return (p.waits || l.goroutines <= l.seats) && (p.most == 0 || l.goroutines <= p.most)
+func (p peer) fits(c *crowd) bool {
+	return (p.waits || c.goroutines <= c.seats) && (p.most == 0 || c.goroutines <= p.most)
 }
 
 func peerNames() []string {

@@ -3,20 +3,38 @@ package main
 import (
 	"context"
 	"errors"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // A resource is what every pool lends. In works it costs nothing to open and to close, and
-// r.uses++ is all that is done with it; in workloads there is a conn of a backend in it. It fills two cache lines, as
-// processors fetch them in pairs: a connection would not share its line with the next one either.
+// r.uses++ is all that is done with it; in workloads it is what a backend opened. It fills two
+// cache lines, as processors fetch them in pairs: a connection would not share its line with the
+// next one either.
 type resource struct {
 	uses   int
-	broken bool         // nobody should get it any more
-	end    func() error // closes what is in it. Nil: there is nothing to do
-	_      [104]byte
+	conn   load.Conn       // of a backend. Nil: nothing
+	end    func() error    // closes conn
+	life   context.Context // that of the pool
+	broken bool            // nobody should get it any more
+	_      [72]byte
 }
 
 // nothing opens a resource that costs nothing.
-func nothing(context.Context) (*resource, error) { return new(resource), nil }
+func nothing(context.Context) (*resource, error) { return &resource{life: context.Background()}, nil }
+
+// lend calls during with r, once a pool has lent it.
+func (r *resource) lend(during func(context.Context, load.Conn) error) error {
+	return during(r.life, r)
+}
+
+// Use implements load.Conn. A resource that failed is broken; one whose user gave up may be in the
+// middle of something, and is too.
+func (r *resource) Use(ctx context.Context, write bool) error {
+	err := r.conn.Use(ctx, write)
+	r.broken = r.broken || err != nil
+	return err
+}
 
 func (r *resource) close() {
 	if r.end != nil {

@@ -9,31 +9,31 @@ import (
 	"slices"
 )
 
-// A job is one peer under one load, and the works whose result that is.
+// A job is one peer under one crowd, and the works whose result that is.
 type job struct {
 	peer    peer
-	load    *load
+	crowd   *crowd
 	bounded bool
 	works   []string
 }
 
-// plan lists the jobs of each load.
+// plan lists the jobs of each crowd.
 func plan(chosenPeers []peer, chosenWorks []work) [][]*job {
 	var all [][]*job
-	for _, l := range loads {
+	for _, c := range crowds {
 		var jobs []*job
 		for _, p := range chosenPeers {
-			if !p.fits(l) {
+			if !p.fits(c) {
 				continue
 			}
 			var last *job
 			for _, w := range chosenWorks {
 				switch {
-				case w.load != l:
+				case w.crowd != c:
 				case last != nil && !p.fair:
 					last.works = append(last.works, w.name)
 				default:
-					last = &job{p, l, w.bounded, []string{w.name}}
+					last = &job{p, c, w.bounded, []string{w.name}}
 					jobs = append(jobs, last)
 				}
 			}
@@ -56,9 +56,9 @@ type results struct {
 func measureAll(ctx context.Context, jobs [][]*job, p pace, progress io.Writer) (results, error) {
 	r := results{map[*job][]sample{}, map[*job]error{}}
 	for round := range p.rounds {
-		for _, ofLoad := range jobs {
-			fmt.Fprintf(progress, "versus: round %d of %d: %s\n", round+1, p.rounds, ofLoad[0].load.name)
-			order := slices.Clone(ofLoad)
+		for _, ofCrowd := range jobs {
+			fmt.Fprintf(progress, "versus: round %d of %d: %s\n", round+1, p.rounds, ofCrowd[0].crowd.name)
+			order := slices.Clone(ofCrowd)
 			rand.Shuffle(len(order), func(i, k int) { order[i], order[k] = order[k], order[i] })
 			for _, j := range order {
 				found, err := j.measure(ctx, p)
@@ -79,16 +79,16 @@ func measureAll(ctx context.Context, jobs [][]*job, p pace, progress io.Writer) 
 
 // measure makes a subject, measures it, and sees to it that nothing of it runs on.
 func (j *job) measure(ctx context.Context, p pace) (sample, error) {
-	if j.load.procs > 0 {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(j.load.procs))
+	if j.crowd.procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(j.crowd.procs))
 	}
 	runtime.GC()
 	before := runtime.NumGoroutine()
-	s, err := j.peer.subject(spec{j.load.seats, j.bounded, nothing})
+	s, err := j.peer.subject(spec{j.crowd.seats, j.bounded, nothing})
 	if err != nil {
 		return sample{}, err
 	}
-	found, err := j.load.measure(ctx, j.load, s, p)
+	found, err := j.crowd.measure(ctx, j.crowd, s, p)
 	s.close()
 	if err != nil {
 		return sample{}, err
@@ -101,8 +101,8 @@ func (r results) rows(jobs [][]*job) []row {
 	var all []row
 	for _, w := range works {
 		first := len(all)
-		for _, ofLoad := range jobs {
-			for _, j := range ofLoad {
+		for _, ofCrowd := range jobs {
+			for _, j := range ofCrowd {
 				if slices.Contains(j.works, w.name) {
 					all = append(all, newRow(w.name, j.peer.name, r.samples[j], r.errs[j]))
 				}

@@ -19,7 +19,7 @@ func TestEveryPeerCanDoEveryWorkThatFitsIt(t *testing.T) {
 	for _, w := range works {
 		for _, p := range peers {
 			i := slices.IndexFunc(rows, func(r row) bool { return r.Work == w.name && r.Pool == p.name })
-			if fits := p.fits(w.load); fits != (i >= 0) {
+			if fits := p.fits(w.crowd); fits != (i >= 0) {
 				t.Errorf("%s, %s: fits is %v, has a row is %v", w.name, p.name, fits, i >= 0)
 			}
 			if i < 0 || rows[i].Error == errIdle.Error() { // a busy machine may let nobody run for so long
@@ -35,7 +35,7 @@ func TestEveryPeerCanDoEveryWorkThatFitsIt(t *testing.T) {
 func TestOnlyPeersWithTwoFairnessesAreMeasuredTwice(t *testing.T) {
 	chosen := []work{}
 	for _, w := range works {
-		if w.load.name == "contended" {
+		if w.crowd.name == "contended" {
 			chosen = append(chosen, w)
 		}
 	}

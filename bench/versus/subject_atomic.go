@@ -5,6 +5,8 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // one is a place for one resource: two atomic operations, which is the least that a
@@ -26,7 +28,7 @@ func newAtomic(s spec) (subject, error) {
 
 var errNotMine = errors.New("versus: the place of a lent resource is taken")
 
-func (p *one) cycle(_ context.Context, n int) error {
+func (p *one) Cycle(_ context.Context, n int) error {
 	for range n {
 		r := p.take()
 		r.uses++
@@ -37,10 +39,10 @@ func (p *one) cycle(_ context.Context, n int) error {
 	return nil
 }
 
-func (p *one) visit(ctx context.Context, during func(*resource) error) error {
+func (p *one) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	r := p.take()
 	r.uses++
-	err := during(r)
+	err := r.lend(during)
 	if !p.place.CompareAndSwap(nil, r.orNew(ctx, p.open)) {
 		return errNotMine
 	}

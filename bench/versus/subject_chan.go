@@ -1,6 +1,10 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"github.com/lidopool/lido/bench/internal/load"
+)
 
 // channel is the pool that people write themselves: a buffered channel, with ctx.
 type channel struct {
@@ -17,7 +21,7 @@ func newChannel(s spec) (subject, error) {
 	return c, err
 }
 
-func (c channel) cycle(ctx context.Context, n int) error {
+func (c channel) Cycle(ctx context.Context, n int) error {
 	for range n {
 		select {
 		case r := <-c.idle:
@@ -30,11 +34,11 @@ func (c channel) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (c channel) visit(ctx context.Context, during func(*resource) error) error {
+func (c channel) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	select {
 	case r := <-c.idle:
 		r.uses++
-		err := during(r)
+		err := r.lend(during)
 		c.idle <- r.orNew(ctx, c.open)
 		return err
 	case <-ctx.Done():

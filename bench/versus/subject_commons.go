@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	commons "github.com/jolestar/go-commons-pool/v2"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 type commonsPool struct{ *commons.ObjectPool }
@@ -21,7 +23,7 @@ func newCommonsPool(s spec) (subject, error) {
 	return commonsPool{commons.NewObjectPool(context.Background(), factory, config)}, nil
 }
 
-func (p commonsPool) cycle(ctx context.Context, n int) error {
+func (p commonsPool) Cycle(ctx context.Context, n int) error {
 	for range n {
 		r, err := p.BorrowObject(ctx)
 		if err != nil {
@@ -35,7 +37,7 @@ func (p commonsPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p commonsPool) visit(ctx context.Context, during func(*resource) error) error {
+func (p commonsPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	object, err := p.BorrowObject(ctx)
 	if err != nil {
 		return err
@@ -43,7 +45,7 @@ func (p commonsPool) visit(ctx context.Context, during func(*resource) error) er
 	r := object.(*resource)
 	r.uses++
 	back := p.ReturnObject
-	if err = during(r); r.broken {
+	if err = r.lend(during); r.broken {
 		back = p.InvalidateObject
 	}
 	return errors.Join(err, back(context.WithoutCancel(ctx), object))

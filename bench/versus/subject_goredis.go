@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // goRedis is the real client over connections that answer at once: its pool is internal, and
@@ -37,7 +39,7 @@ func newGoRedis(s spec) (subject, error) {
 	}), w}, nil
 }
 
-func (p goRedis) cycle(ctx context.Context, n int) error {
+func (p goRedis) Cycle(ctx context.Context, n int) error {
 	for range n {
 		if err := p.Ping(ctx).Err(); err != nil {
 			return err
@@ -46,7 +48,7 @@ func (p goRedis) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p goRedis) visit(ctx context.Context, during func(*resource) error) error {
+func (p goRedis) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	v := redisVisit{wires: p.wires, during: during}
 	return errors.Join(p.DoRawWriteTo(ctx, &v, "ping").Err(), v.err)
 }
@@ -56,7 +58,7 @@ func (p goRedis) close() { _ = p.Close() }
 // A redisVisit is where the client copies a reply to, while the connection from which it comes is lent.
 type redisVisit struct {
 	*wires
-	during func(*resource) error
+	during func(context.Context, load.Conn) error
 	err    error
 }
 
@@ -68,7 +70,7 @@ func (v *redisVisit) Write(reply []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if v.err = v.during(r); r.broken {
+		if v.err = r.lend(v.during); r.broken {
 			return 0, errBroken
 		}
 	}

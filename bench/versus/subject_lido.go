@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/lidopool/lido/bench/internal/load"
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
 )
@@ -25,7 +26,7 @@ func newLido(s spec) (subject, error) {
 	return lido{p}, err
 }
 
-func (p lido) cycle(ctx context.Context, n int) error {
+func (p lido) Cycle(ctx context.Context, n int) error {
 	for range n {
 		l, err := p.Acquire(ctx)
 		if err != nil {
@@ -39,14 +40,14 @@ func (p lido) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p lido) visit(ctx context.Context, during func(*resource) error) error {
+func (p lido) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	l, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	r := l.Value()
 	r.uses++
-	if err = during(r); r.broken {
+	if err = r.lend(during); r.broken {
 		return errors.Join(err, l.Discard(errBroken))
 	}
 	return errors.Join(err, l.Release())

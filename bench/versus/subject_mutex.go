@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // stack is a slice under a mutex. Whoever finds it empty is sent away.
@@ -40,7 +42,7 @@ func (p *stack) push(r *resource) {
 	p.mu.Unlock()
 }
 
-func (p *stack) cycle(_ context.Context, n int) error {
+func (p *stack) Cycle(_ context.Context, n int) error {
 	for range n {
 		r, err := p.pop()
 		if err != nil {
@@ -52,13 +54,13 @@ func (p *stack) cycle(_ context.Context, n int) error {
 	return nil
 }
 
-func (p *stack) visit(ctx context.Context, during func(*resource) error) error {
+func (p *stack) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	r, err := p.pop()
 	if err != nil {
 		return err
 	}
 	r.uses++
-	err = during(r)
+	err = r.lend(during)
 	p.push(r.orNew(ctx, p.open))
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 type pgxPool struct{ *pgxpool.Pool }
@@ -64,7 +66,7 @@ func resourceOf(c *pgx.Conn) *resource {
 	return c.PgConn().CustomData()["resource"].(*resource)
 }
 
-func (p pgxPool) cycle(ctx context.Context, n int) error {
+func (p pgxPool) Cycle(ctx context.Context, n int) error {
 	for range n {
 		c, err := p.Acquire(ctx)
 		if err != nil {
@@ -76,14 +78,14 @@ func (p pgxPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p pgxPool) visit(ctx context.Context, during func(*resource) error) error {
+func (p pgxPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	c, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	r := resourceOf(c.Conn())
 	r.uses++
-	if err = during(r); r.broken {
+	if err = r.lend(during); r.broken {
 		_ = c.Conn().Close(context.Background()) // so that the pool does not keep it
 	}
 	c.Release()

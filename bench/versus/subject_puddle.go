@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/puddle/v2"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 type puddlePool struct{ *puddle.Pool[*resource] }
@@ -17,7 +19,7 @@ func newPuddle(s spec) (subject, error) {
 	return puddlePool{p}, err
 }
 
-func (p puddlePool) cycle(ctx context.Context, n int) error {
+func (p puddlePool) Cycle(ctx context.Context, n int) error {
 	for range n {
 		r, err := p.Acquire(ctx)
 		if err != nil {
@@ -29,13 +31,13 @@ func (p puddlePool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p puddlePool) visit(ctx context.Context, during func(*resource) error) error {
+func (p puddlePool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	r, err := p.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	r.Value().uses++
-	if err = during(r.Value()); r.Value().broken {
+	if err = r.Value().lend(during); r.Value().broken {
 		r.Destroy()
 	} else {
 		r.Release()

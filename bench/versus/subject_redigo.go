@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/gomodule/redigo/redis"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 type redigo struct{ *redis.Pool }
@@ -47,7 +49,7 @@ func (redisConn) Do(string, ...any) (any, error) { return nil, nil }
 func (redisConn) Send(string, ...any) error      { return nil }
 func (redisConn) Flush() error                   { return nil }
 
-func (p redigo) cycle(ctx context.Context, n int) error {
+func (p redigo) Cycle(ctx context.Context, n int) error {
 	for range n {
 		c, err := p.GetContext(ctx)
 		if err != nil {
@@ -63,14 +65,14 @@ func (p redigo) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p redigo) visit(ctx context.Context, during func(*resource) error) error {
+func (p redigo) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	c, err := p.GetContext(ctx)
 	if err != nil {
 		return err
 	}
 	r, err := c.Receive()
 	if err == nil {
-		err = during(r.(*resource))
+		err = r.(*resource).lend(during)
 	}
 	return errors.Join(err, c.Close())
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // counted is a stack behind a semaphore: who may pass finds a resource on it.
@@ -17,7 +19,7 @@ func newSemaphore(s spec) (subject, error) {
 	return counted{p, semaphore.NewWeighted(int64(s.seats))}, err
 }
 
-func (p counted) cycle(ctx context.Context, n int) error {
+func (p counted) Cycle(ctx context.Context, n int) error {
 	for range n {
 		if err := p.passes.Acquire(ctx, 1); err != nil {
 			return err
@@ -33,10 +35,10 @@ func (p counted) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p counted) visit(ctx context.Context, during func(*resource) error) error {
+func (p counted) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	if err := p.passes.Acquire(ctx, 1); err != nil {
 		return err
 	}
 	defer p.passes.Release(1)
-	return p.stack.visit(ctx, during)
+	return p.stack.Visit(ctx, during)
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 type sqlPool struct{ *sql.DB }
@@ -47,7 +49,7 @@ func use(conn any) error {
 	return nil
 }
 
-func (p sqlPool) cycle(ctx context.Context, n int) error {
+func (p sqlPool) Cycle(ctx context.Context, n int) error {
 	for range n {
 		c, err := p.Conn(ctx)
 		if err != nil {
@@ -63,7 +65,7 @@ func (p sqlPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p sqlPool) visit(ctx context.Context, during func(*resource) error) error {
+func (p sqlPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	c, err := p.Conn(ctx)
 	if err != nil {
 		return err
@@ -71,7 +73,7 @@ func (p sqlPool) visit(ctx context.Context, during func(*resource) error) error 
 	err = c.Raw(func(conn any) error {
 		r := conn.(sqlConn).resource
 		r.uses++
-		err := during(r)
+		err := r.lend(during)
 		if r.broken {
 			err = errors.Join(err, driver.ErrBadConn) // at which the pool closes it
 		}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"sync"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // syncPool is sync.Pool as it is: it opens another whenever it has none at hand, and forgets
@@ -27,7 +29,7 @@ func (p *syncPool) another(ctx context.Context) (*resource, error) {
 	return r, err
 }
 
-func (p *syncPool) cycle(ctx context.Context, n int) (err error) {
+func (p *syncPool) Cycle(ctx context.Context, n int) (err error) {
 	for range n {
 		r, ok := p.Get().(*resource)
 		if !ok {
@@ -41,7 +43,7 @@ func (p *syncPool) cycle(ctx context.Context, n int) (err error) {
 	return nil
 }
 
-func (p *syncPool) visit(ctx context.Context, during func(*resource) error) (err error) {
+func (p *syncPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) (err error) {
 	r, ok := p.Get().(*resource)
 	if !ok {
 		if r, err = p.another(ctx); err != nil {
@@ -49,7 +51,7 @@ func (p *syncPool) visit(ctx context.Context, during func(*resource) error) (err
 		}
 	}
 	r.uses++
-	err = during(r)
+	err = r.lend(during)
 	if !r.broken {
 		p.Put(r)
 		return err

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 // These tests stand inside the package, as nobody can import a program.
@@ -22,7 +24,7 @@ type books struct {
 func (b *books) open(context.Context) (*resource, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := new(resource)
+	r := &resource{life: context.Background()}
 	r.end = func() error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -87,11 +89,11 @@ func TestEachPeerLendsAResourceToOneHolderAtATime(t *testing.T) {
 			for range goroutines {
 				group.Go(func() {
 					for range 50 {
-						if err := b.visit(t.Context(), func(*resource) error { runtime.Gosched(); return nil }); err != nil {
+						if err := b.Visit(t.Context(), func(context.Context, load.Conn) error { runtime.Gosched(); return nil }); err != nil {
 							t.Error(err)
 						}
 					}
-					if err := b.cycle(t.Context(), 50); err != nil {
+					if err := b.Cycle(t.Context(), 50); err != nil {
 						t.Error(err)
 					}
 				})
@@ -122,8 +124,8 @@ func TestABrokenResourceIsClosedAndNotLentAgain(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			b := newBooks(t, p)
 			cause := errors.New("the cable is cut")
-			err := b.visit(t.Context(), func(r *resource) error {
-				r.broken = true
+			err := b.Visit(t.Context(), func(_ context.Context, r load.Conn) error {
+				r.(*resource).broken = true
 				return cause
 			})
 			if !errors.Is(err, cause) {

@@ -19,7 +19,7 @@ func printTables(w io.Writer, r report) {
 		slices.SortStableFunc(rows, func(a, b row) int {
 			return cmp.Or(cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.NsPerOp, b.NsPerOp))
 		})
-		fmt.Fprintf(w, "\n%s: %s\n", work.name, work.load.about)
+		fmt.Fprintf(w, "\n%s: %s\n", work.name, work.crowd.about)
 		fmt.Fprintf(w, "  %-16s %10s %8s %10s %10s %10s %7s\n", "pool", "ns/op", "× lido", "allocs/op", "p99 wait", "max wait", "jain")
 		for _, x := range rows {
 			fmt.Fprintf(w, "  %-16s %10s %8s %10.2f %10s %10s %7s", x.Pool, orNone("%.1f", x.NsPerOp), times(x.RatioToLido), x.AllocsPerOp,

@@ -6,48 +6,50 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
-// A load is who asks for how many seats, and what they do with them.
-type load struct {
+// A crowd is who asks for how many seats, and what they do with them.
+type crowd struct {
 	name       string
 	goroutines int
 	seats      int
 	procs      int    // GOMAXPROCS. 0: what the machine has
 	during     func() // what a holder does
 	after      func() // what a goroutine does before it comes again
-	measure    func(context.Context, *load, subject, pace) (sample, error)
+	measure    func(context.Context, *crowd, subject, pace) (sample, error)
 	slower     time.Duration // how many times as long its windows are as those of others
 	about      string        // what one op is
 }
 
-// hold is during, as subject.visit wants it.
-func (l *load) hold(*resource) error {
-	l.during()
+// hold is during, as a subject wants it.
+func (c *crowd) hold(context.Context, load.Conn) error {
+	c.during()
 	return nil
 }
 
-// A work is a load under a fairness. Peers that know but one fairness are measured once for
-// the works of a load.
+// A work is a crowd under a fairness. Peers that know but one fairness are measured once for
+// the works of a crowd.
 type work struct {
 	name    string
-	load    *load
+	crowd   *crowd
 	bounded bool
 }
 
 // works are all that are measured, in the order of the report.
 var works = func() (all []work) {
-	for _, l := range loads {
-		if !strings.HasPrefix(l.name, "contended") {
-			all = append(all, work{l.name, l, false})
+	for _, c := range crowds {
+		if !strings.HasPrefix(c.name, "contended") {
+			all = append(all, work{c.name, c, false})
 			continue
 		}
-		all = append(all, work{l.name + "-strict", l, false}, work{l.name + "-bounded", l, true})
+		all = append(all, work{c.name + "-strict", c, false}, work{c.name + "-bounded", c, true})
 	}
 	return all
 }()
 
-var loads = []*load{{
+var crowds = []*crowd{{
 	name: "single", goroutines: 1, seats: 10, measure: cycles,
 	about: "1 goroutine, 10 seats; an op is to acquire, use and release",
 }, {
@@ -70,8 +72,8 @@ var loads = []*load{{
 		about: "10,000 wait for 2 seats that are held and are cancelled at once; an op is one of them, ns/op a share of the time until the last returned",
 	}}
 
-func contended(name string, goroutines, seats int) *load {
-	return &load{
+func contended(name string, goroutines, seats int) *crowd {
+	return &crowd{
 		name: name, goroutines: goroutines, seats: seats, measure: visits, slower: 1,
 		during: runtime.Gosched, after: func() {},
 		about: fmt.Sprintf("%d goroutines on %d seats; a holder yields the processor once", goroutines, seats),

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"vitess.io/vitess/go/pools/smartconnpool"
+
+	"github.com/lidopool/lido/bench/internal/load"
 )
 
 var vitess = []peer{{name: "smartconnpool", subject: newSmartConnPool, capped: true, waits: true, module: "vitess.io/vitess"}}
@@ -37,7 +39,7 @@ func (c *smartConn) Close() {
 	c.close()
 }
 
-func (p smartConnPool) cycle(ctx context.Context, n int) error {
+func (p smartConnPool) Cycle(ctx context.Context, n int) error {
 	for range n {
 		c, err := p.Get(ctx, nil)
 		if err != nil {
@@ -49,13 +51,13 @@ func (p smartConnPool) cycle(ctx context.Context, n int) error {
 	return nil
 }
 
-func (p smartConnPool) visit(ctx context.Context, during func(*resource) error) error {
+func (p smartConnPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	c, err := p.Get(ctx, nil)
 	if err != nil {
 		return err
 	}
 	c.Conn.uses++
-	if err = during(c.Conn.resource); c.Conn.broken {
+	if err = c.Conn.resource.lend(during); c.Conn.broken {
 		c.Conn.Close() // so that the pool does not keep it
 	}
 	c.Recycle()
