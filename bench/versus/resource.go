@@ -28,11 +28,12 @@ func (r *resource) lend(during func(context.Context, load.Conn) error) error {
 	return during(r.life, r)
 }
 
-// Use implements load.Conn. A resource that failed is broken; one whose user gave up may be in the
-// middle of something, and is too.
+// Use implements load.Conn. A resource that fails is broken, unless its holder gave up.
 func (r *resource) Use(ctx context.Context, write bool) error {
 	err := r.conn.Use(ctx, write)
-	r.broken = r.broken || err != nil
+	if err != nil && ctx.Err() == nil {
+		r.broken = true
+	}
 	return err
 }
 

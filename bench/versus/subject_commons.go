@@ -40,7 +40,7 @@ func (p commonsPool) Cycle(ctx context.Context, n int) error {
 func (p commonsPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	object, err := p.BorrowObject(ctx)
 	if err != nil {
-		return err
+		return errors.Join(err, ctx.Err()) // the pool does not say that it is why
 	}
 	r := object.(*resource)
 	r.uses++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"vitess.io/vitess/go/pools/smartconnpool"
 
@@ -54,7 +55,7 @@ func (p smartConnPool) Cycle(ctx context.Context, n int) error {
 func (p smartConnPool) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	c, err := p.Get(ctx, nil)
 	if err != nil {
-		return err
+		return errors.Join(err, ctx.Err()) // the pool does not say that it is why
 	}
 	c.Conn.uses++
 	if err = c.Conn.resource.lend(during); c.Conn.broken {
