@@ -98,8 +98,9 @@ VERSUS       = $(SETUP) go build -C bench/versus -o versus $(if $(VITESS),-modfi
 	bench/versus/versus -commit "$$(git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)" $(if $(OUT),-out '$(OUT)')
 
 .PHONY: bench-versus
-bench-versus: ## Lido against its peers, as ratios: minutes; OUT=file.json keeps the result
-	@$(VERSUS) $(VERSUSFLAGS)
+bench-versus: HTML ?= bench-versus.html
+bench-versus: ## Lido against its peers, as ratios and as a page in HTML or bench-versus.html: a quarter of an hour; OUT=file.json keeps the ratios
+	@$(VERSUS) -workloads all -html '$(HTML)' $(VERSUSFLAGS)
 
 .PHONY: bench-versus-quick
 bench-versus-quick: OUT ?= bench-versus.json

@@ -116,17 +116,25 @@ func holdAll(ctx context.Context, c load.Target, n int, f func()) error {
 	return c.Visit(ctx, func(ctx context.Context, _ load.Conn) error { return holdAll(ctx, c, n-1, f) })
 }
 
-func TestWhatAHolderDoesIsNotBoundByTheContextOfItsWait(t *testing.T) {
+func TestADeadlineOfAWaitDoesNotBoundWhatTheHolderDoes(t *testing.T) {
 	for _, p := range peers {
 		t.Run(p.name, func(t *testing.T) {
 			c := newContender(t, p, "synthetic?use=5ms")
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			err := c.Visit(ctx, func(ctx context.Context, r load.Conn) error {
 				cancel()
 				return r.Use(ctx, true)
 			})
 			if err != nil {
 				t.Errorf("a use after the end of the context of the wait: %v", err)
+			}
+			ctx, cancel = context.WithCancel(t.Context())
+			err = c.Visit(ctx, func(ctx context.Context, r load.Conn) error {
+				cancel()
+				return r.Use(ctx, true)
+			})
+			if kind := c.Kind(err); err == nil || kind != "canceled" {
+				t.Errorf("a use after the end of a context without a deadline: %v, want canceled", err)
 			}
 		})
 	}

@@ -2,15 +2,21 @@
 // run, as ratios. It is a module of its own, so that users of Lido never see the peers among
 // their dependencies.
 //
-//	make bench-versus                      # a few minutes, to the screen
+//	make bench-versus                      # a quarter of an hour, to the screen and bench-versus.html
 //	make bench-versus-quick OUT=out.json   # under a minute after the build
-//	make bench-versus VITESS=1 OUT=out.json VERSUSFLAGS='-markdown out.md'
+//	make bench-versus VITESS=1 OUT=out.json VERSUSFLAGS='-markdown out.md -json all.json'
 //	make figure                            # docs/versus.svg and .md from bench/results/versus.json
+//
+// There are two kinds of measurements. Works show the pools' own price, on resources that cost
+// nothing: their ratios are those of docs/performance.md. Workloads are those of lidobench, done by
+// its engine, on resources that take time to open and to use; -backend says how much. Both come
+// into the page of -html, and into the file of -json, which lidobench reads. -out has the works alone.
 //
 // # What an op is
 //
-// Everywhere it is to acquire a resource, count a use in it, and release it; the resource
-// costs nothing to open, use or close, so what is measured is the pool's own price.
+// In workloads it is what lidobench list says of them. In works it is to acquire a resource, count
+// a use in it, and release it; the resource costs nothing to open, use or close, so what is
+// measured is the pool's own price.
 //
 //   - single, parallel, parallel-8: nobody ever waits. ns_per_op is the time of the window by
 //     the ops of all goroutines together: two goroutines that do not hinder each other halve it.
@@ -26,9 +32,9 @@
 // fairness. The peers have one fairness each: they are measured once a round, and the result
 // stands under both names.
 //
-// # How it is measured
+// # How works are measured
 //
-// Every round measures everything once, the pools of a crowd in random order, each on a new
+// Every round measures all works once, the pools of a crowd in random order, each on a new
 // pool, after a garbage collection, a warm-up, and the end of the last goroutine of the one
 // before. Rows are medians of the rounds, but max_wait_ns, min_ns and max_ns, which are
 // extremes. Ops are counted in a window of time, while all goroutines run. How long each
@@ -52,14 +58,18 @@
 // What the pool lends is sometimes reached by a detour, and that is in the op: Conn.Raw of
 // database/sql, a map of pgx, a method call of redigo.
 //
+// In workloads those three take part where there is a resource for everybody, and else are unfit. chan,
+// mutex and semaphore open all resources when they are made, while the others open the first ones in the
+// warm-up; and who held one of theirs that broke opens another in its place.
+//
 // In the figure the bars of those three are hollow. Its scale is logarithmic: a bar twice as
 // long is a ratio squared, and it begins at Lido, since there is no zero. So a pool as fast as Lido
 // has none. A figure and tables can be drawn from an older file; -draw measures nothing.
 //
 // pgxpool is the real one over real connections, to a server in this process that knows the
-// beginning of the protocol; no message is sent in an op. smartconnpool of Vitess takes part only
-// if VITESS=1 asks for it, see vitess.go. silenceper/pool is absent: the module proxy does not have
-// it.
+// beginning of the protocol; no message is sent in an op. In workloads what the backend opens is opened
+// beside each connection. smartconnpool of Vitess takes part only if VITESS=1 asks for it, see
+// vitess.go. silenceper/pool is absent: the module proxy does not have it.
 //
 // go-redis lends nothing but for a command, as its pool is internal. So an op of it is a PING of the real
 // client, over connections that answer at once and without a system call. It includes what Lido

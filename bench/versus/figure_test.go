@@ -35,7 +35,7 @@ func TestAnOldFileIsDrawnAsBefore(t *testing.T) {
 }
 
 func TestAFigureShowsEveryPoolInEveryWorkThatHasAPanel(t *testing.T) {
-	r := report{Env: newEnvironment("abc", false)}
+	r := report{Env: newEnvironment(t.Context(), "abc", false)}
 	for _, w := range works {
 		for i, p := range peers {
 			if p.fits(w.crowd) {

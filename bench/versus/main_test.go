@@ -22,6 +22,16 @@ func TestAnUnknownNameIsAnsweredWithThoseThatExist(t *testing.T) {
 		{[]string{"-out", "no/such/file"}, []string{"no/such"}},
 		{[]string{"-figure", "no/such/file"}, []string{"no/such"}},
 		{[]string{"-draw", "testdata/small.json", "-quick"}, []string{"-quick is about measuring"}},
+		{[]string{"-workloads", "cycle,qeury"}, []string{"-workloads", "qeury", "query"}},
+		{[]string{"-workloads", "cycle,cycle"}, []string{`"cycle" is given twice`}},
+		{[]string{"-works", "none"}, []string{"leaves nothing to do"}},
+		{[]string{"-works", "none", "-workloads", "all", "-out", "out.json"}, []string{"-out is about works"}},
+		{[]string{"-goroutines", "1,0"}, []string{"-goroutines", `"0"`}},
+		{[]string{"-size", "2,2"}, []string{"-size", `"2"`}},
+		{[]string{"-workloads", "cycle", "-backend", "syntetic"}, []string{"syntetic", "synthetic"}},
+		{[]string{"-backend", "synthetic"}, []string{"-backend is about workloads"}},
+		{[]string{"-html", "no/such/file"}, []string{"no/such"}},
+		{[]string{"-draw", "testdata/small.json", "-workloads", "all"}, []string{"-workloads is about measuring"}},
 		{[]string{"single"}, []string{`unexpected argument "single"`}},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -89,7 +99,7 @@ func TestAnInterruptedRunWritesNothing(t *testing.T) {
 
 // Scripts read these names.
 func TestTheFieldsOfAReportAreThosePromised(t *testing.T) {
-	before := report{newEnvironment("abc", true), []row{{
+	before := report{newEnvironment(t.Context(), "abc", true), []row{{
 		Work: "single", Pool: "lido", NsPerOp: 1.5, AllocsPerOp: 2, P99WaitNs: 3, MaxWaitNs: 4, Jain: 0.5, Runs: 6, MinNs: 7, MaxNs: 8, RatioToLido: 9,
 	}}}
 	text, err := before.json()

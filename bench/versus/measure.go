@@ -22,6 +22,9 @@ type pace struct {
 	waits   time.Duration // the window after it, in which each wait is timed
 	batch   int           // operations of a cycle before a goroutine looks whether the window has ended
 	waiters int           // of a crowd that is cancelled, at most
+
+	// Of the workloads. Opening all seats must be over when the warm-up is.
+	trialWarm, trial time.Duration
 }
 
 // Arbitrary, but for their sums, about 45 s and 7 minutes on 2 cores, and for the batch: a look
@@ -29,9 +32,11 @@ type pace struct {
 // use the machine.
 var (
 	quick = pace{rounds: 3, warm: 10 * time.Millisecond, cycles: 40 * time.Millisecond,
-		visits: 90 * time.Millisecond, waits: 40 * time.Millisecond, batch: 1000, waiters: 10_000}
+		visits: 80 * time.Millisecond, waits: 35 * time.Millisecond, batch: 1000, waiters: 10_000,
+		trialWarm: 30 * time.Millisecond, trial: 50 * time.Millisecond}
 	full = pace{rounds: 5, warm: 50 * time.Millisecond, cycles: 300 * time.Millisecond,
-		visits: 600 * time.Millisecond, waits: 300 * time.Millisecond, batch: 1000, waiters: 10_000}
+		visits: 600 * time.Millisecond, waits: 300 * time.Millisecond, batch: 1000, waiters: 10_000,
+		trialWarm: 30 * time.Millisecond, trial: 150 * time.Millisecond}
 )
 
 // patience is how long anything may take that should be done at once, before it is an error
@@ -40,9 +45,12 @@ const patience = 5 * time.Second
 
 // A sample is what one measurement of one subject found.
 type sample struct {
-	nsPerOp, allocsPerOp float64
-	p99, longest         time.Duration // waits. 0: not measured
-	jain                 float64       // 0: not measured
+	ops                              int
+	seconds                          float64
+	nsPerOp, allocsPerOp, bytesPerOp float64
+	p99, longest                     time.Duration // waits. 0: not measured
+	jain                             float64       // 0: not measured
+	opened                           int           // resources, warm-up included
 }
 
 // cycles measures a crowd in which nobody ever waits.
@@ -95,7 +103,8 @@ func visits(ctx context.Context, c *crowd, s subject, p pace) (sample, error) {
 		}
 	})
 	found := seen.sample(1)
-	found.allocsPerOp = timed.sample(1).allocsPerOp // by now pool and scheduler have all they keep
+	settled := timed.sample(1) // by now pool and scheduler have all they keep
+	found.allocsPerOp, found.bytesPerOp = settled.allocsPerOp, settled.bytesPerOp
 	found.jain = jain(seen.counts)
 	var waits histogram
 	for i := range watches {
@@ -136,13 +145,16 @@ type view struct {
 	elapsed time.Duration
 	counted int    // their sum
 	all     int    // steps, also those of the warm-up
-	mallocs uint64 // in all of them
+	memory  memory // allocated in all of them
 }
 
 func (v view) sample(opsPerStep int) sample {
 	return sample{
+		ops:         v.counted * opsPerStep,
+		seconds:     v.elapsed.Seconds(),
 		nsPerOp:     ratio(float64(v.elapsed.Nanoseconds()), float64(v.counted*opsPerStep)),
-		allocsPerOp: ratio(float64(v.mallocs), float64(v.all*opsPerStep)),
+		allocsPerOp: ratio(float64(v.memory.objects), float64(v.all*opsPerStep)),
+		bytesPerOp:  ratio(float64(v.memory.bytes), float64(v.all*opsPerStep)),
 	}
 }
 
@@ -188,7 +200,7 @@ func (w window) watch(ctx context.Context, cancel func(), newStep func(i int) st
 			v.counts[i], warmups[i] = n, warmup
 		})
 	}
-	before := mallocs()
+	before := allocated()
 	close(gate)
 	sleep(ctx, w.warm)
 	start := time.Now()
@@ -202,7 +214,7 @@ func (w window) watch(ctx context.Context, cancel func(), newStep func(i int) st
 	if !stuck.Stop() {
 		return view{}, fmt.Errorf("somebody still waited %v after the others had left: a wake-up was lost", patience)
 	}
-	v.mallocs = mallocs() - before
+	v.memory = allocated().since(before)
 	for i, err := range errs {
 		if err != nil {
 			return view{}, err
@@ -265,12 +277,12 @@ func cancelOnce(ctx context.Context, c *crowd, s subject, p pace) (sample, error
 	}
 	err := until(func() bool { return parkedGoroutines() >= parked+count },
 		fmt.Sprintf("not all %d goroutines wait", count))
-	before := mallocs()
+	before := allocated()
 	start := time.Now()
 	cancel()
 	waiters.Wait()
 	elapsed := time.Since(start)
-	allocated := mallocs() - before
+	memory := allocated().since(before)
 	close(release)
 	holders.Wait()
 
@@ -283,8 +295,11 @@ func cancelOnce(ctx context.Context, c *crowd, s subject, p pace) (sample, error
 		err = errors.Join(err, fmt.Errorf("after all waiters were cancelled, not every seat came home: %w", next))
 	}
 	return sample{
+		ops:         count,
+		seconds:     elapsed.Seconds(),
 		nsPerOp:     float64(elapsed.Nanoseconds()) / float64(count),
-		allocsPerOp: float64(allocated) / float64(count),
+		allocsPerOp: float64(memory.objects) / float64(count),
+		bytesPerOp:  float64(memory.bytes) / float64(count),
 	}, err
 }
 
@@ -316,10 +331,17 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-func mallocs() uint64 {
+// memory is what the process has allocated.
+type memory struct{ objects, bytes uint64 }
+
+func allocated() memory {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.Mallocs
+	return memory{m.Mallocs, m.TotalAlloc}
+}
+
+func (m memory) since(before memory) memory {
+	return memory{m.objects - before.objects, m.bytes - before.bytes}
 }
 
 // parkedGoroutines is how many wait for something.

@@ -1,16 +1,16 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/lidopool/lido/bench/internal/trial"
 )
 
 // A report is what a run found, as it is written to a file.
@@ -47,13 +47,16 @@ type row struct {
 	MaxNs       float64 `json:"max_ns"`        // the greatest
 	RatioToLido float64 `json:"ratio_to_lido"` // of ns_per_op
 	Error       string  `json:"error,omitempty"`
+
+	rounds []sample // those that went well. Not in files
 }
 
-// newEnvironment describes this machine. An empty commit is asked of the binary.
-func newEnvironment(commit string, quick bool) environment {
+// newEnvironment describes this machine. An empty commit is found out, if it can be.
+func newEnvironment(ctx context.Context, commit string, quick bool) environment {
+	here := trial.Environment(ctx)
 	e := environment{
-		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, CPU: cpuModel(), Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
-		Go: runtime.Version(), Commit: commit, Date: time.Now().UTC().Truncate(time.Second), Quick: quick, Peers: map[string]string{},
+		GOOS: here.OS, GOARCH: here.Arch, CPU: here.CPU, Cores: here.Cores, GOMAXPROCS: here.GOMAXPROCS, Go: here.Go,
+		Commit: cmp.Or(commit, here.Commit, "unknown"), Date: time.Now().UTC().Truncate(time.Second), Quick: quick, Peers: map[string]string{},
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
@@ -63,14 +66,6 @@ func newEnvironment(commit string, quick bool) environment {
 				}
 			}
 		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && e.Commit == "" {
-				e.Commit = s.Value
-			}
-		}
-	}
-	if e.Commit == "" {
-		e.Commit = "unknown"
 	}
 	return e
 }
@@ -81,21 +76,6 @@ func (e environment) String() string {
 		s += ", a quick run"
 	}
 	return s
-}
-
-// cpuModel is what Linux says about x86; elsewhere one has to know it.
-func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return "unknown"
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if key, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
 }
 
 // readReport reads what json wrote.
@@ -165,25 +145,4 @@ func (r report) pools() []string {
 		}
 	}
 	return names
-}
-
-// writeFile writes the whole of a file or nothing: the name stands for the old content
-// until the new one is complete.
-func writeFile(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // in vain once it is renamed
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

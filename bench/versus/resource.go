@@ -23,9 +23,13 @@ type resource struct {
 // nothing opens a resource that costs nothing.
 func nothing(context.Context) (*resource, error) { return &resource{life: context.Background()}, nil }
 
-// lend calls during with r, once a pool has lent it.
-func (r *resource) lend(during func(context.Context, load.Conn) error) error {
-	return during(r.life, r)
+// lend calls during with r, once a pool has lent it to who waited with ctx. A ctx with a deadline is for
+// the wait alone; one without ends with everything.
+func (r *resource) lend(ctx context.Context, during func(context.Context, load.Conn) error) error {
+	if _, bounded := ctx.Deadline(); bounded {
+		ctx = r.life
+	}
+	return during(ctx, r)
 }
 
 // Use implements load.Conn. A resource that fails is broken, unless its holder gave up.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync/atomic"
 )
 
 // A job is one peer under one crowd, and the works whose result that is.
@@ -84,7 +85,11 @@ func (j *job) measure(ctx context.Context, p pace) (sample, error) {
 	}
 	runtime.GC()
 	before := runtime.NumGoroutine()
-	s, err := j.peer.subject(spec{j.crowd.seats, j.bounded, nothing})
+	var opened atomic.Int32
+	s, err := j.peer.subject(spec{j.crowd.seats, j.bounded, func(ctx context.Context) (*resource, error) {
+		opened.Add(1)
+		return nothing(ctx)
+	}})
 	if err != nil {
 		return sample{}, err
 	}
@@ -93,6 +98,7 @@ func (j *job) measure(ctx context.Context, p pace) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
+	found.opened = int(opened.Load())
 	return found, until(func() bool { return runtime.NumGoroutine() <= before }, "goroutines outlive the pool")
 }
 
@@ -124,26 +130,28 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-func newRow(work, pool string, samples []sample, err error) row {
-	each := func(of func(sample) float64) []float64 {
-		values := make([]float64, len(samples))
-		for i, s := range samples {
-			values[i] = of(s)
-		}
-		return values
+// each is a figure of each round.
+func each[S any](rounds []S, of func(S) float64) []float64 {
+	values := make([]float64, len(rounds))
+	for i, s := range rounds {
+		values[i] = of(s)
 	}
-	r := row{Work: work, Pool: pool, Runs: len(samples)}
+	return values
+}
+
+func newRow(work, pool string, samples []sample, err error) row {
+	r := row{Work: work, Pool: pool, Runs: len(samples), rounds: samples}
 	if err != nil {
 		r.Error = err.Error()
 	}
 	if len(samples) == 0 {
 		return r
 	}
-	ns := each(func(s sample) float64 { return s.nsPerOp })
+	ns := each(samples, func(s sample) float64 { return s.nsPerOp })
 	r.NsPerOp, r.MinNs, r.MaxNs = median(ns), slices.Min(ns), slices.Max(ns)
-	r.AllocsPerOp = median(each(func(s sample) float64 { return s.allocsPerOp }))
-	r.P99WaitNs = median(each(func(s sample) float64 { return float64(s.p99) }))
-	r.MaxWaitNs = slices.Max(each(func(s sample) float64 { return float64(s.longest) }))
-	r.Jain = median(each(func(s sample) float64 { return s.jain }))
+	r.AllocsPerOp = median(each(samples, func(s sample) float64 { return s.allocsPerOp }))
+	r.P99WaitNs = median(each(samples, func(s sample) float64 { return float64(s.p99) }))
+	r.MaxWaitNs = slices.Max(each(samples, func(s sample) float64 { return float64(s.longest) }))
+	r.Jain = median(each(samples, func(s sample) float64 { return s.jain }))
 	return r
 }

@@ -42,7 +42,7 @@ func (p *one) Cycle(_ context.Context, n int) error {
 func (p *one) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	r := p.take()
 	r.uses++
-	err := r.lend(during)
+	err := r.lend(ctx, during)
 	if !p.place.CompareAndSwap(nil, r.orNew(ctx, p.open)) {
 		return errNotMine
 	}

@@ -38,7 +38,7 @@ func (c channel) Visit(ctx context.Context, during func(context.Context, load.Co
 	select {
 	case r := <-c.idle:
 		r.uses++
-		err := r.lend(during)
+		err := r.lend(ctx, during)
 		c.idle <- r.orNew(ctx, c.open)
 		return err
 	case <-ctx.Done():

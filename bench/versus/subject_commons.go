@@ -45,7 +45,7 @@ func (p commonsPool) Visit(ctx context.Context, during func(context.Context, loa
 	r := object.(*resource)
 	r.uses++
 	back := p.ReturnObject
-	if err = r.lend(during); r.broken {
+	if err = r.lend(ctx, during); r.broken {
 		back = p.InvalidateObject
 	}
 	return errors.Join(err, back(context.WithoutCancel(ctx), object))

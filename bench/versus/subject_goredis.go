@@ -51,7 +51,7 @@ func (p goRedis) Cycle(ctx context.Context, n int) error {
 }
 
 func (p goRedis) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
-	v := redisVisit{wires: p.wires, during: during}
+	v := redisVisit{ctx: ctx, wires: p.wires, during: during}
 	return errors.Join(p.DoRawWriteTo(ctx, &v, "ping").Err(), v.err)
 }
 
@@ -60,6 +60,7 @@ func (p goRedis) close() { _ = p.Close() }
 // A redisVisit is where the client copies a reply to, while the connection from which it comes is lent.
 type redisVisit struct {
 	*wires
+	ctx    context.Context
 	during func(context.Context, load.Conn) error
 	err    error
 }
@@ -72,7 +73,7 @@ func (v *redisVisit) Write(reply []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if v.err = r.lend(v.during); r.broken {
+		if v.err = r.lend(v.ctx, v.during); r.broken {
 			return 0, errBroken
 		}
 	}

@@ -47,7 +47,7 @@ func (p lido) Visit(ctx context.Context, during func(context.Context, load.Conn)
 	}
 	r := l.Value()
 	r.uses++
-	if err = r.lend(during); r.broken {
+	if err = r.lend(ctx, during); r.broken {
 		return errors.Join(err, l.Discard(errBroken))
 	}
 	return errors.Join(err, l.Release())

@@ -60,7 +60,7 @@ func (p *stack) Visit(ctx context.Context, during func(context.Context, load.Con
 		return err
 	}
 	r.uses++
-	err = r.lend(during)
+	err = r.lend(ctx, during)
 	p.push(r.orNew(ctx, p.open))
 	return err
 }

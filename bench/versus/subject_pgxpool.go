@@ -85,7 +85,7 @@ func (p pgxPool) Visit(ctx context.Context, during func(context.Context, load.Co
 	}
 	r := resourceOf(c.Conn())
 	r.uses++
-	if err = r.lend(during); r.broken {
+	if err = r.lend(ctx, during); r.broken {
 		_ = c.Conn().Close(context.Background()) // so that the pool does not keep it
 	}
 	c.Release()

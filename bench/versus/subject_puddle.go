@@ -37,7 +37,7 @@ func (p puddlePool) Visit(ctx context.Context, during func(context.Context, load
 		return err
 	}
 	r.Value().uses++
-	if err = r.Value().lend(during); r.Value().broken {
+	if err = r.Value().lend(ctx, during); r.Value().broken {
 		r.Destroy()
 	} else {
 		r.Release()

@@ -72,7 +72,7 @@ func (p redigo) Visit(ctx context.Context, during func(context.Context, load.Con
 	}
 	r, err := c.Receive()
 	if err == nil {
-		err = r.(*resource).lend(during)
+		err = r.(*resource).lend(ctx, during)
 	}
 	return errors.Join(err, c.Close())
 }

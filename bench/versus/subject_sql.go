@@ -73,7 +73,7 @@ func (p sqlPool) Visit(ctx context.Context, during func(context.Context, load.Co
 	err = c.Raw(func(conn any) error {
 		r := conn.(sqlConn).resource
 		r.uses++
-		err := r.lend(during)
+		err := r.lend(ctx, during)
 		if r.broken {
 			err = errors.Join(err, driver.ErrBadConn) // at which the pool closes it
 		}

@@ -51,7 +51,7 @@ func (p *syncPool) Visit(ctx context.Context, during func(context.Context, load.
 		}
 	}
 	r.uses++
-	err = r.lend(during)
+	err = r.lend(ctx, during)
 	if !r.broken {
 		p.Put(r)
 		return err

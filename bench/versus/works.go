@@ -86,6 +86,17 @@ func spin(d time.Duration) {
 	}
 }
 
+// about is what one op is, and how Lido serves those who wait, where that makes a difference.
+func (w work) about() string {
+	switch {
+	case w.name == w.crowd.name:
+		return w.crowd.about
+	case w.bounded:
+		return w.crowd.about + "; Lido's fairness is bounded"
+	}
+	return w.crowd.about + "; Lido's fairness is strict"
+}
+
 func workNames() []string {
 	names := make([]string, len(works))
 	for i, w := range works {

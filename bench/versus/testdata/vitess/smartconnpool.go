@@ -58,7 +58,7 @@ func (p smartConnPool) Visit(ctx context.Context, during func(context.Context, l
 		return errors.Join(err, ctx.Err()) // the pool does not say that it is why
 	}
 	c.Conn.uses++
-	if err = c.Conn.resource.lend(during); c.Conn.broken {
+	if err = c.Conn.resource.lend(ctx, during); c.Conn.broken {
 		c.Conn.Close() // so that the pool does not keep it
 	}
 	c.Recycle()
