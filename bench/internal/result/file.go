@@ -105,12 +105,14 @@ type Sample struct {
 
 	AllocsPerOp float64 `json:"allocs_per_op"` // of the whole process
 	BytesPerOp  float64 `json:"bytes_per_op"`
-	CPUPerOp    float64 `json:"cpu_ns_per_op"` // of the whole process, user and system
+	CPUPerOp    float64 `json:"cpu_ns_per_op"` // of the whole process, user and system. Negative: not measured
 	// CPUWaiting is how many cores the process used while all resources were held and all other
 	// goroutines waited: 0.01 is one per cent of one core. Negative: not measured.
 	CPUWaiting float64 `json:"cpu_waiting"`
 
-	Errors map[string]uint64 `json:"errors,omitempty"` // by kind
+	// Errors are by kind, as the target calls it. "unserved" are arrivals at a rate that were still due when the window
+	// ended, as all goroutines were busy.
+	Errors map[string]uint64 `json:"errors,omitempty"`
 }
 
 // Failures is how many ops ended with an error.
