@@ -21,7 +21,7 @@ func (v *visitor) comeAgain() {
 		v.timed = phase == r.waiting
 		began := time.Duration(unmeasured)
 		if !r.apart || v.timed {
-			began = r.now()
+			began = v.now()
 		}
 		err := v.visit(v.ctx, began)
 		v.done(err, r.phase.Load())
@@ -57,6 +57,7 @@ func (v *visitor) cycle() {
 			continue
 		case phase == counting:
 			v.ops += uint64(batch)
+			v.tell()
 		}
 		v.row = 0
 		switch took := now - last; {
@@ -65,7 +66,10 @@ func (v *visitor) cycle() {
 		case took > longBatch && batch > 1:
 			batch /= 2
 		}
-		last = now
+		if last = now; r.crowded {
+			runtime.Gosched()
+			last = r.now()
+		}
 	}
 }
 

@@ -30,7 +30,7 @@ type Finding struct {
 // Measure puts w on t for a window. It returns once all its goroutines have ended; if ctx ends
 // first, with what was found until then, and ctx's cause. Visits that fail are counted in Sample.Errors, and
 // end nothing; they are errors if the window or the workload makes no sense, if nothing at all ended within the
-// window, or if somebody has still not been served 5 s after all others had gone: then a wake-up was
+// window, which is up to 5 s longer until something has, or if somebody has still not been served 5 s after all others had gone: then a wake-up was
 // lost. Only if even ending the ctx of who waits does not send them home, another 5 s later,
 // Measure leaves their goroutines behind, and says so.
 //
@@ -48,6 +48,9 @@ type Finding struct {
 // After an error a goroutine of a closed loop pauses, the longer the more come in a row, up to 1 ms, less what the
 // failed visit took, and not if it gave up itself: a pool that refuses at once is not asked again and again until
 // nobody else has a processor.
+//
+// Where there are more goroutines than processors, each yields between visits, once in 100 µs or so: Go would let it run for
+// 10 ms, and then the fairness of a short window would be that of the scheduler.
 //
 // In a bubble of testing/synctest something must take time, a use or a hold, and a hold must not Spin: the
 // clock stands still for who computes.
@@ -87,8 +90,11 @@ type run struct {
 	apart   bool  // the waits are timed in a phase of their own
 	waiting int32 // the phase whose waits count
 	bounded bool  // an acquire may end before it is served
+	crowded bool  // there are more goroutines than processors
 
-	gone chan struct{} // closed when the last phase has ended: cuts long sleeps short
+	gone  chan struct{} // closed when the last phase has ended: cuts long sleeps short
+	found chan struct{} // closed when the first visit has counted
+	once  sync.Once     // closes found
 	// The moments of a run are counted from here: that is read in half the time of a time.Time.
 	begin         time.Time
 	started, over time.Duration // of the phase whose waits count; written before phase says so
@@ -108,12 +114,13 @@ type shard struct {
 }
 
 func newRun(t Target, w Workload, in Window) *run {
-	r := &run{target: t, w: w, in: in, gone: make(chan struct{}), waiting: counting, begin: time.Now()}
+	r := &run{target: t, w: w, in: in, gone: make(chan struct{}), found: make(chan struct{}), waiting: counting, begin: time.Now()}
 	r.bounded = w.Deadline > 0 || w.Cancel > 0
 	r.apart = w.Rate == 0 && w.Think.IsZero() && !r.bounded && (w.Hold.Kind == None || w.Hold.Kind == Yield)
 	if r.apart {
 		r.waiting = timing
 	}
+	r.crowded = in.Goroutines > runtime.GOMAXPROCS(0)
 	r.shards = make([]shard, min(runtime.GOMAXPROCS(0), in.Goroutines))
 	return r
 }
@@ -161,6 +168,7 @@ func (r *run) window(ctx context.Context) (Finding, error) {
 		length = length * 3 / 4
 	}
 	sleep(ctx, length)
+	r.waitForOne(ctx)
 	elapsed := r.now() - start
 	if r.apart {
 		r.started = start + elapsed
@@ -188,9 +196,20 @@ func (r *run) window(ctx context.Context) (Finding, error) {
 	case stuck > 0:
 		return found, r.lost(stuck, visitors)
 	case found.Ops == 0 && found.Failures() == 0:
-		return found, fmt.Errorf("load: not one visit ended within the window of %v: make it longer", r.in.Length)
+		return found, fmt.Errorf("load: not one visit ended within the window of %v, nor in %v more: make it longer", r.in.Length, patience)
 	}
 	return found, nil
+}
+
+// waitForOne makes a window longer in which nothing has ended yet.
+func (r *run) waitForOne(ctx context.Context) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-r.found:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // total adds up what the visitors have counted.

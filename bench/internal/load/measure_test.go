@@ -462,23 +462,33 @@ func TestAContextThatHasEndedMeasuresNothing(t *testing.T) {
 
 func TestHoldsAndThoughtsAreCutShortWhenTheWindowEnds(t *testing.T) {
 	for text, longest := range map[string]int64{
-		"hold-sleep?for=1h&think=1s": 9e9, // 48 have waited for all of the window but the first second
+		"hold-sleep?for=1h&think=1s": 14e9, // 48 have waited for all of the window but the first second
 		"query?think=1h":             0,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
 			found, err := load.Measure(context.Background(), newFake(2), workload(t, text), load.Window{Goroutines: 50, Length: 10 * time.Second})
-			if err == nil || !strings.Contains(err.Error(), "not one visit ended within the window of 10s: make it longer") {
+			if err == nil || !strings.Contains(err.Error(), "not one visit ended within the window of 10s, nor in 5s more: make it longer") {
 				t.Errorf("%s: error is %v", text, err)
 			}
-			if took := time.Since(start); took != 10*time.Second {
-				t.Errorf("%s: it took %v, want 10 s", text, took)
+			if took := time.Since(start); took != 15*time.Second {
+				t.Errorf("%s: it took %v, want 15 s", text, took)
 			}
 			if found.WaitMax != longest {
 				t.Errorf("%s: the longest wait is %d ns, want %d", text, found.WaitMax, longest)
 			}
 		})
 	}
+}
+
+func TestAWindowIsLongerUntilSomethingHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		found := measure(t, newFake(1), "hold-sleep?for=3s", load.Window{Goroutines: 2, Length: time.Second})
+		if found.Ops != 1 || found.Seconds != 3 || found.NsPerOp != 3e9 || time.Since(start) != 3*time.Second {
+			t.Errorf("%d ops in %v s, after %v, want 1 in 3 s", found.Ops, found.Seconds, time.Since(start))
+		}
+	})
 }
 
 func TestWhoMustGoDoesNotWaitForWhatHangs(t *testing.T) {

@@ -100,6 +100,16 @@ func TestCyclesAreCountedInBatchesAndTheirWaitsTimedAfterwards(t *testing.T) {
 	}
 }
 
+// Without that each of 50 goroutines would get its turn of 10 ms too late for a window of 200.
+func TestFairnessIsThatOfThePoolAndNotOfTheScheduler(t *testing.T) {
+	for _, name := range []string{"cycle", "query"} {
+		found := measure(t, nothing{}, name, load.Window{Goroutines: 50, Warm: 10 * time.Millisecond, Length: 200 * time.Millisecond})
+		if found.Jain < 0.5 {
+			t.Errorf("%s: Jain is %v, where nobody waits for anybody", name, found.Jain)
+		}
+	}
+}
+
 type counting struct {
 	*fake
 	cycles, calls, visits atomic.Int64
@@ -220,7 +230,14 @@ func BenchmarkEngine(b *testing.B) {
 // nothing is what it costs to measure.
 type nothing struct{}
 
-func (nothing) Cycle(context.Context, int) error { return nil }
+func (nothing) Cycle(ctx context.Context, n int) error {
+	for range n {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
 func (nothing) Visit(ctx context.Context, during func(context.Context, load.Conn) error) error {
 	return during(ctx, nothing{})
 }

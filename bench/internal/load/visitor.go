@@ -24,6 +24,8 @@ type visitor struct {
 	waiting bool          // it has not been served. Only where it may end before that
 	gaveUp  bool          // an acquire of the last visit has ended by ctx
 	cut     bool          // a use ended only with the measurement's ctx
+	told    bool          // that something has counted
+	turn    time.Duration // when it yielded last
 	row     int           // errors in a row
 
 	ops    uint64
@@ -190,11 +192,32 @@ func (v *visitor) done(err error, phase int32) {
 	if phase != counting {
 		return
 	}
+	v.tell()
 	if err == nil {
 		v.ops++
 		return
 	}
 	v.errors[v.run.target.Kind(err)]++
+}
+
+// tell says that something has counted.
+func (v *visitor) tell() {
+	if !v.told {
+		v.told = true
+		v.run.once.Do(func() { close(v.run.found) })
+	}
+}
+
+// now is the moment, once others have had the processor if this one may have had it for long.
+// It holds nothing then.
+func (v *visitor) now() time.Duration {
+	now := v.run.now()
+	if v.run.crowded && now-v.turn > longBatch {
+		runtime.Gosched()
+		now = v.run.now()
+		v.turn = now
+	}
+	return now
 }
 
 // keep remembers a wait. It has no lock, and touches no memory that others do.
