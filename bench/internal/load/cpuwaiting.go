@@ -7,6 +7,9 @@ import (
 )
 
 const (
+	// sluggish is how long the next holder may take to hold. Arbitrary: longer than to open a connection to far away
+	// takes, and short enough to be lost at each window by who says that a pool is larger than it is.
+	sluggish = 300 * time.Millisecond
 	// settle is how long those who wait get to lie down. Arbitrary.
 	settle = 50 * time.Millisecond
 	// parked is how long the processors are watched then: ten ticks of a kernel that counts in them.
@@ -14,8 +17,8 @@ const (
 )
 
 // cpuWaiting is how many cores the process uses while all resources are held and all other goroutines
-// wait. It is not measured where they do not wait: they share, or are refused, or there are more resources
-// than the window says. It takes the pool from its users and gives it back as it was.
+// wait. It is not measured where they do not wait: they share, or are refused, or the pool has more or
+// fewer resources than the window says. It takes the pool from its users and gives it back as it was.
 func cpuWaiting(ctx context.Context, t Target, in Window) (float64, error) {
 	visiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,9 +63,10 @@ func cpuWaiting(ctx context.Context, t Target, in Window) (float64, error) {
 
 // holdAll waits until n hold. It reports false if one does not.
 func holdAll(ctx context.Context, n int, held, back <-chan struct{}) bool {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(sluggish)
 	defer timer.Stop()
 	for range n {
+		timer.Reset(sluggish)
 		select {
 		case <-held:
 		case <-back:

@@ -592,6 +592,16 @@ func TestAPoolThatHeedsNothingDoesNotHangTheMeasurement(t *testing.T) {
 	})
 }
 
+func TestCPUWaitingDoesNotWaitForMoreResourcesThanThereAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		found := measure(t, newFake(2), "hold-sleep", load.Window{Goroutines: 8, Size: 5, Length: time.Second})
+		if took := time.Since(start); found.CPUWaiting != -1 || took > 1500*time.Millisecond {
+			t.Errorf("CPUWaiting is %v, after %v; want -1 soon after the window of 1 s", found.CPUWaiting, took)
+		}
+	})
+}
+
 func TestCPUWaitingFindsALostWakeUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, err := load.Measure(context.Background(), oversleeping{newFake(2)}, workload(t, "hold-sleep"), load.Window{Goroutines: 3, Size: 2, Length: time.Second})
