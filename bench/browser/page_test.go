@@ -377,8 +377,11 @@ func TestAPoolCanBeSwitchedOff(t *testing.T) {
 	}
 	run(b, chromedp.Click(chromedp.CSS(`button[data-pool="1"]`)))
 	b.until(red + ` === 0 && document.querySelector('button[data-pool="1"]').getAttribute('aria-pressed') === 'false'`)
+	if n := ask[int](b, `document.querySelectorAll('figure[hidden]').length`); n != 3 {
+		t.Errorf("%d charts are hidden, want the heat map of static and its two timelines", n)
+	}
 	run(b, chromedp.Click(chromedp.CSS(`button[data-pool="1"]`)))
-	b.until(red + ` > 0`)
+	b.until(red + ` > 0 && !document.querySelector('figure[hidden]')`)
 }
 
 func TestThePageHasTheStructureThatReadersNeed(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 type chart struct {
 	Kind string `json:"kind"`
 	Unit unit   `json:"unit,omitempty"`
+	Pool *int   `json:"pool,omitempty"` // the only one that it shows
 
 	Bars   []bar     `json:"bars,omitempty"`
 	Curves []curve   `json:"curves,omitempty"`

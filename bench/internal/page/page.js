@@ -18,6 +18,7 @@
 	// Figures, as package words writes them.
 	const digits = (x) => {
 		const a = Math.abs(x);
+		if (a < 0.001) return String(Number(x.toPrecision(2)));
 		return a >= 99.95 ? x.toFixed(0) : String(Number(x.toFixed(a >= 9.995 ? 1 : a >= 0.095 ? 2 : 3)));
 	};
 	const scaled = (x, units) => {
@@ -30,7 +31,7 @@
 	};
 	const time = (ns) => ns === null ? none : ns === 0 ? '0' : scaled(ns, ['ns', '\u00b5s', 'ms', 's']);
 	const count = (x) => x === null ? none : scaled(x, ['', 'k', 'M', 'G']);
-	const ratio = (x) => x === null ? none : (x < 0.1 ? digits(x) : x.toFixed(2)) + '\u00d7';
+	const ratio = (x) => x === null ? none : (x < 0.1 || x >= 9.995 ? digits(x) : x.toFixed(2)) + '\u00d7';
 	const written = {'ns': time, 'ops/s': count, 'ratio': ratio};
 	const percentile = (share) => share >= 1 ? 'max' : 'p' + String(Number((100 * share).toPrecision(7)));
 
@@ -346,6 +347,11 @@
 	};
 
 	const buttons = () => {
+		// What shows one pool alone goes with it.
+		for (const box of document.querySelectorAll('.chart')) {
+			const of = data.charts[box.id]?.pool;
+			if (of !== undefined) box.closest('figure').hidden = off.has(data.pools[of]);
+		}
 		for (const b of document.querySelectorAll('[data-pool]')) {
 			b.disabled = false;
 			b.setAttribute('aria-pressed', String(!off.has(data.pools[b.dataset.pool])));

@@ -110,6 +110,10 @@ func TestAPageSaysWhatIsInTheResult(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
+	f.Warnings = []string{"the machine was unsteady", "µs are few", ""}
+	if _, rest := charts(t, written(t, f)); !strings.Contains(rest, "<li>The machine was unsteady</li>") || strings.Contains(rest, "\ufffd") {
+		t.Error("a warning does not begin as a sentence does")
+	}
 	f.Summary = []string{"This is what came out."}
 	if _, rest := charts(t, written(t, f)); !strings.Contains(rest, "This is what came out.") || strings.Contains(rest, "The highest throughput") {
 		t.Error("a summary that the result has is not the one that the page shows")

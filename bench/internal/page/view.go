@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lidopool/lido/bench/internal/result"
 	"github.com/lidopool/lido/bench/internal/words"
@@ -88,10 +90,9 @@ type figure struct {
 
 func newView(f result.File) *view {
 	v := &view{
-		Title:    "Lido benchmark",
-		Warnings: slices.Clone(f.Warnings),
-		Charts:   drawing{Pools: []string{}, Charts: map[string]chart{}},
-		styles:   map[string]int{},
+		Title:  "Lido benchmark",
+		Charts: drawing{Pools: []string{}, Charts: map[string]chart{}},
+		styles: map[string]int{},
 	}
 	if !f.Started.IsZero() {
 		v.Started = f.Started.Format("2 January 2006, 15:04 MST")
@@ -105,7 +106,10 @@ func newView(f result.File) *view {
 		v.Summary = append(v.Summary, leading(s))
 	}
 	if f.Partial {
-		v.Warnings = append([]string{"This run was ended early: some figures are of fewer rounds, or missing."}, v.Warnings...)
+		v.Warnings = append(v.Warnings, "This run was ended early: some figures are of fewer rounds, or missing.")
+	}
+	for _, w := range f.Warnings {
+		v.Warnings = append(v.Warnings, capital(w))
 	}
 	v.Facts, v.Glossary = factsOf(f), glossary(f)
 	for _, c := range f.Cells {
@@ -491,8 +495,8 @@ func (v *view) maps(all []words.Condition) []figure {
 	goroutines, sizes = distinct(goroutines), distinct(sizes)
 	var figures []figure
 	if len(goroutines) > 1 && len(sizes) > 1 {
-		for _, p := range v.Pools {
-			c := chart{Kind: heatKind, Unit: perSecond, Heat: &heat{RowName: "size", ColName: "goroutines", Rows: texts(sizes), Columns: texts(goroutines)}}
+		for i, p := range v.Pools {
+			c := chart{Kind: heatKind, Unit: perSecond, Pool: &i, Heat: &heat{RowName: "size", ColName: "goroutines", Rows: texts(sizes), Columns: texts(goroutines)}}
 			of := map[int]bool{}
 			for _, n := range all {
 				for _, cell := range n.Cells {
@@ -577,7 +581,7 @@ func (v *view) scenario(name string, of []result.Timeline) {
 		if t.Failed != "" {
 			f.Note = "Failed: " + t.Failed
 		}
-		s.Figures = append(s.Figures, v.draw(f, chart{Kind: timelineKind, Time: columns[i]}))
+		s.Figures = append(s.Figures, v.draw(f, chart{Kind: timelineKind, Pool: new(v.pool(t.Pool)), Time: columns[i]}))
 	}
 	v.Sections = append(v.Sections, s)
 }
@@ -627,8 +631,9 @@ func texts(all []int) []string {
 func sortedKeys[K int | string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 func capital(text string) string {
-	if text == "" {
-		return ""
+	first, n := utf8.DecodeRuneInString(text)
+	if first == utf8.RuneError {
+		return text
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	return string(unicode.ToUpper(first)) + text[n:]
 }

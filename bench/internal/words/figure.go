@@ -73,7 +73,7 @@ func Ratio(x float64) string {
 	if !finite(x) || x <= 0 {
 		return None
 	}
-	if x < 0.1 {
+	if x < 0.1 || x >= 9.995 {
 		return digits(x) + "×"
 	}
 	return fixed(x, 2) + "×"

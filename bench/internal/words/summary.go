@@ -178,7 +178,11 @@ func arrivals(conditions []Condition) []string {
 				late = append(late, fmt.Sprintf("%s did %s of it", c.Pool, Percent(c.Median.OpsPerSec/n.Rate)))
 			}
 		}
-		text := fmt.Sprintf("With %s arrivals/s (%s) ", Count(n.Rate), n.Workload)
+		where := n.Workload
+		if n.Size > 0 && slices.ContainsFunc(conditions, func(o Condition) bool { return o.Workload == n.Workload && o.Size != n.Size }) {
+			where += fmt.Sprintf(", size %d", n.Size)
+		}
+		text := fmt.Sprintf("With %s arrivals/s (%s) ", Count(n.Rate), where)
 		switch {
 		case len(late) == 0 && len(fine) == 0:
 		case len(late) == 0:

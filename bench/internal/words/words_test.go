@@ -26,7 +26,7 @@ func TestFiguresAreWrittenWithThreeDigitsAndAUnit(t *testing.T) {
 		{words.Count, 100, "100"}, {words.Count, 12_345, "12.3 k"}, {words.Count, 999_600, "1 M"}, {words.Count, 4.2e9, "4.2 G"},
 		{words.Count, -1500, "-1.5 k"}, {words.Count, nan, "–"}, {words.Count, -inf, "–"},
 		{words.Bytes, 12, "12 B"}, {words.Bytes, 1536, "1.54 kB"}, {words.Bytes, nan, "–"},
-		{words.Ratio, 1, "1.00×"}, {words.Ratio, 1.314, "1.31×"}, {words.Ratio, 0.0123, "0.012×"}, {words.Ratio, 0, "–"}, {words.Ratio, nan, "–"},
+		{words.Ratio, 1, "1.00×"}, {words.Ratio, 1.314, "1.31×"}, {words.Ratio, 0.0123, "0.012×"}, {words.Ratio, 47.59, "47.6×"}, {words.Ratio, 1301.25, "1301×"}, {words.Ratio, 0, "–"}, {words.Ratio, nan, "–"},
 		{words.Percent, 0, "0 %"}, {words.Percent, 0.0351, "3.5 %"}, {words.Percent, 0.0996, "10 %"}, {words.Percent, 1, "100 %"}, {words.Percent, inf, "–"},
 	} {
 		if got := c.write(c.x); got != c.want {
@@ -117,6 +117,10 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		"an open loop": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("null", 990, 80, rated), cell("static", 700, 90, rated)}}, []string{
 			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
 			"With 1 k arrivals/s (burst) queue and null keep up; static did 70 % of it.",
+		}},
+		"an open loop with two sizes": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("queue", 1000, 50, rated, with(50, 8))}}, []string{
+			"With 1 k arrivals/s (burst, size 4) all keep up.",
+			"With 1 k arrivals/s (burst, size 8) all keep up.",
 		}},
 		"unfit and failed": {result.File{Cells: []result.Cell{
 			cell("queue", 1000, 50), resulttest.Unfit(cell("static", 1, 1), "100% cannot nest."), resulttest.Unfit(cell("static", 1, 1, in("nested")), "100% cannot nest."),
