@@ -38,7 +38,6 @@ const (
 // called from any goroutine.
 type Live struct {
 	server *http.Server
-	own    netip.Addr    // of the listener; not valid if it has none
 	served chan struct{} // closed when the server has ended, of which ended says why
 	ended  error
 	done   chan struct{}
