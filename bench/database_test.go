@@ -24,8 +24,8 @@ func TestARunOnADatabaseLeavesNothingBehindAndShowsNoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range f.Cells {
-		// Not at most 2 sessions: the server takes a moment to end one that has been closed.
-		if c.Median.Ops == 0 || c.Median.PeakOpen > 2 || c.Median.Sessions < 1 || !strings.HasPrefix(c.Backend, "postgres://") {
+		// Not at most 2 sessions: the server takes a moment to end one that has been closed. Of null's it may see none when it is asked.
+		if c.Median.Ops == 0 || c.Median.PeakOpen > 2 || c.Pool == "queue" && c.Median.Sessions < 1 || !strings.HasPrefix(c.Backend, "postgres://") {
 			t.Errorf("%s with %s on %s: %d ops, %d open at most, %d sessions on the server, want some, 2, and some", c.Workload, c.Pool, c.Backend, c.Median.Ops, c.Median.PeakOpen, c.Median.Sessions)
 		}
 	}
