@@ -90,6 +90,16 @@ bench: ## the benchmarks that stand beside the code; BENCH is a pattern
 bench-sql: ## what an *sql.DB of Lido's costs beside database/sql, on real servers: minutes
 	@LIDO_BENCH_SQL=1 LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -count=1 -run '^TestSQLTable$$' -timeout $(STRESSTIMEOUT) $(BENCHFLAGS) -v ./bench
 
+RESULTS ?= all
+.PHONY: bench-results
+bench-results: ## bench/results/*.json of lidobench again, or those in RESULTS, with colons between them: ten minutes on a quiet machine
+	@LIDO_BENCH_RESULTS='$(RESULTS)' LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -count=1 -run '^TestResults$$' -timeout $(STRESSTIMEOUT) -v ./bench
+
+.PHONY: pictures
+pictures: ## docs/pictures, from bench/results; measures nothing
+	@mkdir -p docs/pictures
+	@LIDO_PICTURES='$(CURDIR)/docs/pictures' LIDO_STRICT=1 $(BROWSER) go test -C bench/browser -count=1 -run '^TestPictures$$' .
+
 # OUT, a file, is relative to where make runs; so are those in VERSUSFLAGS. VITESS= leaves
 # smartconnpool out, which is 600 MB of modules and minutes of building the first time.
 VERSUSFLAGS ?=
