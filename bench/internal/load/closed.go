@@ -29,8 +29,8 @@ func (v *visitor) comeAgain() {
 	}
 }
 
-// A batch of cycles should last so long that neither reading the clock nor looking at the phase shows, and not
-// so long that a window could end amid one, to speak of.
+// A batch of cycles should last so long that neither reading the clock nor looking at the phase
+// shows, and not so long that a window could end amid one, to speak of.
 const (
 	shortBatch = 25 * time.Microsecond
 	longBatch  = 100 * time.Microsecond

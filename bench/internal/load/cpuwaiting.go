@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	// sluggish is how long the next holder may take to hold. Arbitrary: longer than to open a connection to far away
-	// takes, and short enough to be lost at each window by who says that a pool is larger than it is.
+	// sluggish is how long the next holder may take to hold. Arbitrary: longer than to open a
+	// connection to far away takes, and short enough to be lost at each window by who says that a
+	// pool is larger than it is.
 	sluggish = 300 * time.Millisecond
 	// settle is how long those who wait get to lie down. Arbitrary.
 	settle = 50 * time.Millisecond

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// patience is how long anything may take that should be done at once, before it is an error of
-// the pool under measurement. Arbitrary, but longer than a machine that is busy with other things stalls.
+// patience is how long anything may take that should be done at once, before it is an error of the
+// pool under measurement. Arbitrary, but longer than a machine that is busy with other things
+// stalls.
 const patience = 5 * time.Second
 
 // A crew is goroutines that are waited for.

@@ -72,9 +72,9 @@ func (h *Histogram) Quantile(share float64) time.Duration {
 	return min(time.Duration(h.h.ValueAtPercentile(100*rank/n)), h.longest)
 }
 
-// Curve is what result.Cell.Waits wants: quantiles in ascending order, closer to each other
-// the closer to 1 they are, so that each ninth is another 9 (0.9, 0.99, …). The last is 1. There are at most 55,
-// and none where less than one wait would lie beyond.
+// Curve is what result.Cell.Waits wants: quantiles in ascending order, closer to each other the
+// closer to 1 they are, so that each ninth is another 9 (0.9, 0.99, …). The last is 1. There are at
+// most 55, and none where less than one wait would lie beyond.
 func (h *Histogram) Curve() []result.Quantile {
 	n := float64(h.Count())
 	if n == 0 {

@@ -63,8 +63,8 @@ func TestRandomArrivalsToAServerOfConstantTimeWaitAsPollaczekAndKhinchineSay(t *
 	}
 }
 
-// checkStation lets so many arrivals come to servers, and checks the laws that hold however long who waits: the
-// utilization law, U = X·S, and Little's law, L = X·W.
+// checkStation lets so many arrivals come to servers, and checks the laws that hold however long
+// who waits: the utilization law, U = X·S, and Little's law, L = X·W.
 func checkStation(t *testing.T, servers int, text string, rate, arrivals, tolerance float64) load.Finding {
 	t.Helper()
 	f := newFake(servers)

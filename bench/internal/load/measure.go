@@ -28,32 +28,36 @@ type Finding struct {
 }
 
 // Measure puts w on t for a window. It returns once all its goroutines have ended; if ctx ends
-// first, with what was found until then, and ctx's cause. Visits that fail are counted in Sample.Errors, and
-// end nothing; they are errors if the window or the workload makes no sense, if nothing at all ended within the
-// window, which is up to 5 s longer until something has, or if somebody has still not been served 5 s after all others had gone: then a wake-up was
-// lost. Only if even ending the ctx of who waits does not send them home, another 5 s later,
-// Measure leaves their goroutines behind, and says so.
+// first, with what was found until then, and ctx's cause. Visits that fail are counted in
+// Sample.Errors, and end nothing. It is an error if the window or the workload makes no sense, if
+// nothing at all ended within the window, which is up to 5 s longer until something has, or if
+// somebody has still not been served 5 s after all others had gone: then a wake-up was lost. Only
+// if even ending the ctx of who waits does not send them home, another 5 s later, Measure leaves
+// their goroutines behind, and says so.
 //
-// What ends in the window counts as an op or an error. A wait counts if its acquire began, or was due, in the
-// window, or if it lasted all of the window and longer. Who waits when the window ends is served without holding
-// anything, so the last wait of a goroutine may count as shorter than it would have been, but as no shorter than it
-// was. An acquire that its deadline ended counts as a wait as long as that; no other that failed is a wait. An arrival that
-// still waited for a goroutine when the window ended is an error of the kind "unserved", and a wait.
+// What ends in the window counts as an op or an error. A wait counts if its acquire began, or was
+// due, in the window, or if it lasted all of the window and longer. Who waits when the window ends
+// is served without holding anything, so the last wait of a goroutine may count as shorter than it
+// would have been, but as no shorter than it was. An acquire that its deadline ended counts as a
+// wait as long as that; no other that failed is a wait. An arrival that still waited for a
+// goroutine when the window ended is an error of the kind "unserved", and a wait.
 //
-// Reading the clock takes as long as a cycle. So for workloads that hold for no time, the figures are from the first
-// three quarters of the window, in which it is not read (a cycle is then a call of Target.Cycle), and the waits from
-// the last quarter, in which it is. For others it is read twice for each acquire, which makes a visit 0.1 to 0.3 µs
-// longer; BenchmarkEngine says what all that is not the pool's takes.
+// Reading the clock takes as long as a cycle. So for workloads that hold for no time, the figures
+// are from the first three quarters of the window, in which it is not read (a cycle is then a call
+// of Target.Cycle), and the waits from the last quarter, in which it is. For others it is read
+// twice for each acquire, which makes a visit 0.1 to 0.3 µs longer; BenchmarkEngine says what all
+// that is not the pool's takes.
 //
-// After an error a goroutine of a closed loop pauses, the longer the more come in a row, up to 1 ms, less what the
-// failed visit took, and not if it gave up itself: a pool that refuses at once is not asked again and again until
-// nobody else has a processor.
+// After an error a goroutine of a closed loop pauses, the longer the more come in a row, up to 1
+// ms, less what the failed visit took, and not if it gave up itself: a pool that refuses at once is
+// not asked again and again until nobody else has a processor.
 //
-// Where there are more goroutines than processors, each yields between visits, once in 100 µs or so: Go would let it run for
-// 10 ms, and then the fairness of a short window would be that of the scheduler.
+// Where there are more goroutines than processors, each yields between visits, once in 100 µs or
+// so: Go would let it run for 10 ms, and then the fairness of a short window would be that of the
+// scheduler.
 //
-// In a bubble of testing/synctest something must take time, a use or a hold, and a hold must not Spin: the
-// clock stands still for who computes.
+// In a bubble of testing/synctest something must take time, a use or a hold, and a hold must not
+// Spin: the clock stands still for who computes.
 func Measure(ctx context.Context, t Target, w Workload, in Window) (Finding, error) {
 	w = w.plain()
 	if err := errors.Join(w.Validate(), in.validate()); err != nil {

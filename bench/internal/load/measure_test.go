@@ -19,9 +19,10 @@ import (
 	"github.com/lidopool/lido/bench/internal/result"
 )
 
-// Time is a bubble's, so that nothing takes any but what the test says, and so figures are exact.
-// A bubble also fails the test if a goroutine of Measure outlives it. The warm-up ends beside whole milliseconds,
-// so that nothing that takes whole ones ends in the moment in which the window begins or ends.
+// Time is a bubble's, so that nothing takes any but what the test says, and so figures are exact. A
+// bubble also fails the test if a goroutine of Measure outlives it. The warm-up ends beside whole
+// milliseconds, so that nothing that takes whole ones ends in the moment in which the window begins
+// or ends.
 
 const warm = 1*time.Second + 500*time.Microsecond
 
@@ -49,10 +50,9 @@ func TestBusyResourcesDoAsMuchAsTheUtilizationLawSays(t *testing.T) {
 		if got := f.within(from, to, used); got != 20*time.Second {
 			t.Errorf("the 2 resources were in use for %v of 10s each", got)
 		}
-		// Who comes back finds 3 others before him, of whom 2 are served after 10 ms, and he with the
-		// third 10 ms later, or alone with the next.
+		// 3 of 5 always wait, and one is served every 5 ms.
 		if got := time.Duration(found.WaitMean); got < 14990*time.Microsecond || got > 15010*time.Microsecond {
-			t.Errorf("the mean wait is %v, want 15 ms, as 3 of 5 always wait, and one is served every 5 ms", got)
+			t.Errorf("the mean wait is %v, want 15 ms", got)
 		}
 		if found.WaitMax != 20e6 || found.WaitP50 < 10e6 {
 			t.Errorf("half wait up to %d ns, all up to %d, want 10 or 20 ms, 20 ms", found.WaitP50, found.WaitMax)
@@ -158,7 +158,8 @@ func TestArrivalsKeepTheirTimesHoweverThePoolFares(t *testing.T) {
 	}
 }
 
-// As far as that goes: who of those that come in the same moment is first, nobody draws. So nobody does here.
+// As far as that goes: who of those that come in the same moment is first, nobody draws. So nobody
+// does here.
 func TestOneSeedGivesOneFinding(t *testing.T) {
 	for _, text := range []string{
 		"burst?hold=sleep&for=exp:1ms&burst=1&cancel=0.1&patience=exp:1ms",
@@ -198,8 +199,9 @@ func TestWhoIsStillDueWhenTheWindowEndsIsUnserved(t *testing.T) {
 		if found.Ops != 1000 {
 			t.Errorf("%d ops, want 1000", found.Ops)
 		}
-		// 1000 were due before the window, so that of the 1100 that were served, the one that was held in the end, and the 3 that
-		// waited in the pool, only the last 104 or so were due in it.
+		// 1000 were due before the window, so that of the 1100 that were served, the one that was
+		// held in the end, and the 3 that waited in the pool, only the last 104 or so were due in
+		// it.
 		if n := found.Errors["unserved"]; n < 9895 || n > 9897 {
 			t.Errorf("%d unserved, want 9896 or one beside", n)
 		}

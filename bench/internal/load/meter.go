@@ -15,8 +15,9 @@ type meter struct {
 	gauges         Gauges
 }
 
-// readMeter stops the world for some microseconds. Package runtime/metrics does not, but counts allocations
-// only once a span is full, which may be hundreds too few: more than a short window of slow visits makes.
+// readMeter stops the world for some microseconds. Package runtime/metrics does not, but counts
+// allocations only once a span is full, which may be hundreds too few: more than a short window of
+// slow visits makes.
 func readMeter(t Target) meter {
 	m := meter{gauges: t.Gauges()}
 	var mem runtime.MemStats

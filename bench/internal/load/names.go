@@ -35,7 +35,8 @@ var presets = []preset{{
 	Workload{Name: "query", Hold: Hold{Kind: Query}},
 	"a holder makes one query, and comes again at once",
 }, {
-	// As long as a query of a database nearby, so that half of the goroutines want a resource at any time.
+	// As long as a query of a database nearby, so that half of the goroutines want a resource at
+	// any time.
 	Workload{Name: "think", Hold: Hold{Kind: Query}, Think: Exp(time.Millisecond)},
 	"a goroutine pauses between queries, 1 ms on average, so that resources are idle now and then",
 }, {
@@ -63,8 +64,9 @@ var presets = []preset{{
 	Workload{Name: "nested", Hold: Hold{Kind: Query}, Nested: 1, Deadline: 50 * time.Millisecond},
 	"a holder acquires once more while it holds, with a deadline of 50 ms: where each needs a second resource, all can wait for each other",
 }, {
-	// A fifth is enough that there is always one who gives up in line, and few enough that the others' figures
-	// say how they fare beside them. 100 µs are about as long as the line of a few queries.
+	// A fifth is enough that there is always one who gives up in line, and few enough that the
+	// others' figures say how they fare beside them. 100 µs are about as long as the line of a few
+	// queries.
 	Workload{Name: "cancel", Hold: Hold{Kind: Query}, Cancel: 0.2, Patience: Exp(100 * time.Microsecond)},
 	"a fifth of the acquires are given up, 100 µs after they began on average",
 }}

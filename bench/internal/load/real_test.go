@@ -49,8 +49,8 @@ func TestAllocationsAreThoseOfAnOp(t *testing.T) {
 		f := &allocating{fake: newFake(3)}
 		f.use = takes(100 * time.Microsecond)
 		found := measure(t, f, name, load.Window{Goroutines: 2, Warm: 5 * time.Millisecond, Length: 200 * time.Millisecond})
-		// The fake allocates a little itself. On a busy machine the edges of the window blur: it takes a moment
-		// to read what has been allocated.
+		// The fake allocates a little itself. On a busy machine the edges of the window blur: it
+		// takes a moment to read what has been allocated.
 		if a, b := found.AllocsPerOp, found.BytesPerOp; a < 6 || a > 30 || b < 6_000 || b > 30_000 {
 			t.Errorf("%s: %.1f allocations, %.0f bytes per op, want 10 of 1000 bytes, and a few", name, a, b)
 		}

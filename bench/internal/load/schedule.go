@@ -11,8 +11,9 @@ import (
 const unserved = "unserved"
 
 // lateTimer is by how much a timer may come too late without that counting as a wait. Go's come up
-// to 1 ms late where nothing else runs, and the system adds some: that is neither the pool's fault nor that of
-// those who use it. What is later than this has been kept from running by something, and counts in full.
+// to 1 ms late where nothing else runs, and the system adds some: that is neither the pool's fault
+// nor that of those who use it. What is later than this has been kept from running by something,
+// and counts in full.
 const lateTimer = 2 * time.Millisecond
 
 // A schedule says when arrivals are due. It is drawn as it is asked, and does not depend on how
@@ -75,7 +76,8 @@ func (s *schedule) next() arrival {
 
 func (s *schedule) slot(n uint64) *burst { return &s.woken[n%uint64(len(s.woken))] }
 
-// came is when an arrival came for whom somebody has waited until now. All of a burst come when its first does.
+// came is when an arrival came for whom somebody has waited until now. All of a burst come when its
+// first does.
 func (s *schedule) came(a arrival, now time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,9 +94,9 @@ func (s *schedule) came(a arrival, now time.Duration) time.Duration {
 	return a.due + b.late
 }
 
-// arrive is an open loop. Each visitor takes the next arrival that nobody has taken, and sleeps until it is
-// due. So as long as one is free an arrival meets somebody who waits for it; and when all are busy it
-// waits for the first to come back, from when it was due.
+// arrive is an open loop. Each visitor takes the next arrival that nobody has taken, and sleeps
+// until it is due. So as long as one is free an arrival meets somebody who waits for it; and when
+// all are busy it waits for the first to come back, from when it was due.
 func (v *visitor) arrive(s *schedule) {
 	r := v.run
 	for r.phase.Load() != ended {

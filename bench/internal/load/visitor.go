@@ -131,8 +131,8 @@ type lent struct {
 	given           context.Context // has the pool's values
 }
 
-// Value implements context.Context. The first is asked first, so that package context finds what it knows about
-// its end, and needs no goroutine for it.
+// Value implements context.Context. The first is asked first, so that package context finds what it
+// knows about its end, and needs no goroutine for it.
 func (c lent) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v

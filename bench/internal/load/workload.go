@@ -19,10 +19,11 @@ type Workload struct {
 
 	Writes float64 // the share of uses that write
 	Nested int     // how many more acquires a holder makes while it holds, each within the one before
-	// Deadline bounds each acquire. 0: none. Cancel is the share of acquires, 0 to 1, that
-	// are given up a moment after they have begun, which is drawn from Patience. Who has been served
-	// is neither late nor given up. Each such acquire has a ctx made for it, as in users' programs: 5 allocations and
-	// a microsecond or two with a deadline, 8 allocations for one that is given up. They count in the figures.
+	// Deadline bounds each acquire. 0: none. Cancel is the share of acquires, 0 to 1, that are
+	// given up a moment after they have begun, which is drawn from Patience. Who has been served is
+	// neither late nor given up. Each such acquire has a ctx made for it, as in users' programs: 5
+	// allocations and a microsecond or two with a deadline, 8 allocations for one that is given up.
+	// They count in the figures.
 	Deadline time.Duration
 	Cancel   float64
 	Patience Dist
