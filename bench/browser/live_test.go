@@ -56,6 +56,7 @@ func TestALivePageFollowsTheRun(t *testing.T) {
 	b.until(`document.getElementById('live-state').textContent.startsWith('The run has ended.') && document.querySelectorAll('.part').length === 8`)
 	// The program has gone; the page is still good for reading.
 	b.look(night)
+	run(b, chromedp.Evaluate[chromedp.Void](`document.querySelector('button[data-pool="2"]').click()`))
 	b.unfold()
 	areDrawn(t, b, nil)
 }

@@ -47,9 +47,10 @@ type Live struct {
 
 	mu      sync.Mutex
 	file    result.File
+	version int // of file: how often something was published
 	state   state
-	drawn   content // of some version
-	drawnAt time.Time
+	drawn   content   // of some version, which is what those who watch are told of
+	drawnAt time.Time // by Publish
 	streams int
 	changed chan struct{} // closed when there is news
 }
@@ -106,14 +107,11 @@ func (s *Live) Publish(f result.File, p trial.Progress) {
 	if s.state.Ended {
 		return
 	}
-	version := s.state.Version
 	s.file, s.state = clone(f), stateOf(p)
-	s.state.Version = version
+	s.version++
 	if s.streams > 0 && (time.Since(s.drawnAt) >= redraw || p.Done >= p.All) {
-		s.state.Version++
 		s.drawLocked()
-	} else {
-		s.drawn.HTML = "" // outdated: who opens the page now sees f
+		s.drawnAt = time.Now()
 	}
 	s.tellLocked()
 }
@@ -125,7 +123,6 @@ func (s *Live) Close() error {
 		s.mu.Lock()
 		s.state.Ended = true
 		s.state.Words = fmt.Sprintf("%d of %d windows", s.state.Done, s.state.All)
-		s.state.Version++
 		s.drawLocked()
 		s.tellLocked()
 		s.mu.Unlock()
@@ -171,15 +168,17 @@ func (s *Live) tellLocked() {
 	s.changed = make(chan struct{})
 }
 
-// drawLocked makes drawn what the file is, of the version of the state.
+// drawLocked makes drawn what the file is, unless it is that already.
 func (s *Live) drawLocked() {
+	if s.drawn.HTML != "" && s.drawn.Version == s.version {
+		return
+	}
 	v := newView(s.file)
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, "content", document{view: v}); err != nil {
 		panic("page: " + err.Error()) // the template is wrong, whatever the data
 	}
-	s.drawn = content{s.state.Version, b.String(), v.Charts}
-	s.drawnAt = time.Now()
+	s.drawn = content{s.version, b.String(), v.Charts}
 }
 
 // guard lets through who addresses us by a name that is ours. A page of another site whose name
@@ -228,6 +227,7 @@ func ours(r *http.Request) bool {
 func (s *Live) page(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f, now := s.file, s.state
+	now.Version = s.version
 	s.mu.Unlock()
 	d := document{Live: true, Policy: policy("; connect-src 'self'"), State: now}
 	var b bytes.Buffer
@@ -288,10 +288,8 @@ func (s *Live) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		s.mu.Lock()
 		now, changed := s.state, s.changed
+		now.Version = s.drawn.Version
 		if now.Ended {
-			if s.drawn.HTML == "" {
-				s.drawLocked()
-			}
 			last := s.drawn
 			now.Content = &last
 		}
@@ -338,6 +336,7 @@ func (s *Live) enter() bool {
 	}
 	s.streams++
 	s.after.Add(1)
+	s.drawLocked() // what was published since its page was made nobody would tell it of
 	return true
 }
 

@@ -158,6 +158,21 @@ func TestWhoWatchesIsToldOfProgressAndOfTheEnd(t *testing.T) {
 	}
 }
 
+// A page takes a while to load: what is published meanwhile is news to it.
+func TestWhoBeginsToWatchIsToldOfWhatItsPageLacks(t *testing.T) {
+	s := serve(t)
+	if _, text := s.do("GET", "/", ""); !strings.Contains(text, `data-live="0"`) {
+		t.Error("the page does not say which version it shows")
+	}
+	s.Publish(resulttest.Rich(), trial.Progress{Done: 1, All: 2})
+	if st, _ := s.events()(); st.Version != 1 {
+		t.Errorf("told of version %d, want 1", st.Version)
+	}
+	if _, text := s.do("GET", "/content", ""); !strings.Contains(text, `"version":1,`) || !strings.Contains(text, "singleton in cycle") {
+		t.Error("/content is not that version")
+	}
+}
+
 func TestCloseEndsStreamsThatNobodyReadsAndTheListener(t *testing.T) {
 	s := serve(t)
 	s.Publish(resulttest.Many(500), trial.Progress{Done: 1, All: 2})
