@@ -31,7 +31,7 @@ is shown as ~; for any to be told from chance each run needs %d rounds, and 10 a
 			return compareFiles(c, names[0], names[1], slower)
 		},
 	}
-	c.Flags().Float64Var(&slower, "fail-if-slower", -1, "exit with 1 if a time per op, or at a fixed rate a wait p99, is clearly greater by more than so many per cent")
+	c.Flags().Float64Var(&slower, "fail-if-slower", -1, "exit with 1 if a time per op, or at a fixed rate a wait p99, is clearly greater by more than so many per cent, or what did its work fails")
 	c.Flags().Lookup("fail-if-slower").DefValue = "never"
 	return c
 }
@@ -55,6 +55,9 @@ func compareFiles(c *cobra.Command, oldName, newName string, slower float64) err
 	}
 	if slower < 0 {
 		return nil
+	}
+	if n := len(found.Broken); n > 0 {
+		return failed("%d of those compared do not do their work any more, such as %s", n, found.Broken[0])
 	}
 	if worse := found.Slower(slower / 100); len(worse) > 0 {
 		l := worse[0]

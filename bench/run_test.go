@@ -207,3 +207,24 @@ func read(t *testing.T, name string) string {
 	}
 	return string(text)
 }
+
+func TestCompareFailsIfSomethingBroke(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, c result.Cell) string {
+		path := filepath.Join(dir, name)
+		if err := result.WriteFile(path, result.File{Format: result.Format, Cells: []result.Cell{c}}); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	well := result.Cell{Workload: "query", Spec: "query", Pool: "queue", Samples: []result.Sample{{Ops: 1, NsPerOp: 1}}}
+	lost := well
+	lost.Samples, lost.Failed = nil, "round 1: a wake-up was lost"
+	old, new := write("old.json", well), write("new.json", lost)
+	if got := lidobench(t.Context(), "compare", "--fail-if-slower", "10", old, new); got.code != 1 || !strings.Contains(got.stderr, "a wake-up was lost") {
+		t.Errorf("of a pool that fails now: exit code %d, want 1\n%s", got.code, got.stderr)
+	}
+	if got := lidobench(t.Context(), "compare", old, new); got.code != 0 || !strings.Contains(got.stdout, "Broken: query") {
+		t.Errorf("without --fail-if-slower: exit code %d, want 0\n%s%s", got.code, got.stdout, got.stderr)
+	}
+}

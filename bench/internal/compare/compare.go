@@ -9,6 +9,7 @@ import (
 	"golang.org/x/perf/benchmath"
 
 	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/words"
 )
 
 // A Comparison is what differs between an old and a new result.
@@ -17,6 +18,9 @@ type Comparison struct {
 	Warnings []string // why they may not be comparable
 	OnlyOld  []string // what is not in the other
 	OnlyNew  []string
+	// Broken is what did its work in the old result and does it no more: its measurement failed, or more of its ops
+	// do. What its figures say besides is then no praise.
+	Broken []string
 }
 
 // A Table is one figure of all cells that are in both.
@@ -77,6 +81,9 @@ func Files(old, new result.File) (Comparison, error) {
 		if o.Config != n.Config {
 			c.Warnings = append(c.Warnings, fmt.Sprintf("%s was %s and is %s", o.Pool, o.Config, n.Config))
 		}
+		if why := broken(o, n); why != "" {
+			c.Broken = append(c.Broken, fmt.Sprintf("%s, %s: %s", name(o), o.Pool, why))
+		}
 		if len(o.Samples) > 0 && len(n.Samples) > 0 {
 			pairs = append(pairs, [2]result.Cell{o, n})
 		}
@@ -86,7 +93,7 @@ func Files(old, new result.File) (Comparison, error) {
 			c.OnlyNew = append(c.OnlyNew, name(n)+", "+n.Pool)
 		}
 	}
-	if len(pairs) == 0 {
+	if len(pairs) == 0 && len(c.Broken) == 0 {
 		return c, errors.New("nothing in common: no pool was measured in both under the same workload, goroutines and size on the same backend")
 	}
 	slices.Sort(c.Warnings)
@@ -97,6 +104,24 @@ func Files(old, new result.File) (Comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+// failsMore is how much greater the share of failing ops must be to be worth a word: one of a hundred, as
+// where package words says of a pool that it fails. Arbitrary.
+const failsMore = 0.01
+
+// broken says what a cell no longer does that it did, or nothing.
+func broken(old, new result.Cell) string {
+	if old.Failed != "" || len(old.Samples) == 0 {
+		return ""
+	}
+	if new.Failed != "" {
+		return "failed in " + new.Failed
+	}
+	if before, now := words.FailureShare(old), words.FailureShare(new); now > before+failsMore {
+		return fmt.Sprintf("%s of its ops fail, and %s did", words.Percent(now), words.Percent(before))
+	}
+	return ""
 }
 
 // Slower are the lines in which the new one is clearly worse by more than a share: in time per op, and where a
@@ -132,7 +157,7 @@ func (f Figure) table(pairs [][2]result.Cell) Table {
 			continue
 		}
 		l := f.line(p[0], p[1])
-		if l.Old == 0 && l.New == 0 {
+		if l.N1 == 0 || l.N2 == 0 || l.Old == 0 && l.New == 0 {
 			continue
 		}
 		t.Lines = append(t.Lines, l)
@@ -148,17 +173,22 @@ func (f Figure) table(pairs [][2]result.Cell) Table {
 }
 
 // line compares without assuming how the figures are distributed: medians, and the U test of Mann and
-// Whitney, as benchstat does.
+// Whitney, as benchstat does. A round in which nothing was done has no figures.
 func (f Figure) line(old, new result.Cell) Line {
 	sample := func(c result.Cell) *benchmath.Sample {
 		var values []float64
 		for _, s := range c.Samples {
-			values = append(values, f.of(s))
+			if s.NsPerOp > 0 {
+				values = append(values, f.of(s))
+			}
 		}
 		return benchmath.NewSample(values, &benchmath.DefaultThresholds)
 	}
 	a, b := sample(old), sample(new)
 	l := Line{key: key(old), Cell: name(old), Pool: old.Pool, N1: len(a.Values), N2: len(b.Values)}
+	if l.N1 == 0 || l.N2 == 0 {
+		return l
+	}
 	l.Old = benchmath.AssumeNothing.Summary(a, 0.95).Center
 	l.New = benchmath.AssumeNothing.Summary(b, 0.95).Center
 	if l.Old != 0 {

@@ -2,6 +2,7 @@ package compare_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,5 +112,66 @@ func TestOnlyWhatWasMeasuredInBothIsCompared(t *testing.T) {
 		if _, err := compare.Files(old, other); err == nil {
 			t.Errorf("nothing in common with %+v is no error", other)
 		}
+	}
+}
+
+func TestWhoFailsDoesNotWin(t *testing.T) {
+	good := cell("queue", 100, 101, 102, 103)
+	for i := range good.Samples {
+		good.Samples[i].Ops = 1000
+	}
+	more := func(change func(c *result.Cell)) result.Cell {
+		c := good
+		c.Samples = slices.Clone(good.Samples)
+		change(&c)
+		return c
+	}
+	for _, c := range []struct {
+		name  string
+		new   result.Cell
+		says  string // of what is broken; "": nothing is
+		lines int    // with a time per op
+	}{
+		{"as before", good, "", 1},
+		{"a few errors", more(func(c *result.Cell) { c.Samples[0].Errors = map[string]uint64{"timeout": 30} }), "", 1},
+		{"many errors", more(func(c *result.Cell) {
+			for i := range c.Samples {
+				c.Samples[i].NsPerOp, c.Samples[i].Errors = 10, map[string]uint64{"refused": 1000}
+			}
+		}), "50 % of its ops fail, and 0 % did", 1},
+		{"nothing but errors", more(func(c *result.Cell) {
+			for i := range c.Samples {
+				c.Samples[i] = result.Sample{Errors: map[string]uint64{"open failed": 9}}
+			}
+		}), "100 % of its ops fail", 0},
+		{"failed", more(func(c *result.Cell) { c.Samples, c.Failed = nil, "round 1: a wake-up was lost" }), "a wake-up was lost", 0},
+		{"failed later", more(func(c *result.Cell) { c.Samples, c.Failed = c.Samples[:2], "round 3: a wake-up was lost" }), "a wake-up was lost", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			found := compared(t, result.File{Cells: []result.Cell{good}}, result.File{Cells: []result.Cell{c.new}})
+			if all := strings.Join(found.Broken, "\n"); (c.says == "") != (all == "") || !strings.Contains(all, c.says) {
+				t.Errorf("broken: %q, want %q", all, c.says)
+			}
+			lines := 0
+			for _, f := range found.Tables {
+				for _, l := range f.Lines {
+					if f.Figure.Name == "time per op" {
+						lines++
+					}
+					if l.New == 0 && l.Change < 0 {
+						t.Errorf("%s of nothing done is shown as %v: %+v", f.Figure.Name, l.Change, l)
+					}
+				}
+			}
+			if lines != c.lines {
+				t.Errorf("%d lines with a time per op, want %d", lines, c.lines)
+			}
+		})
+	}
+	// The other way round it is better now, and no reason to fail.
+	bad := good
+	bad.Failed = "round 5: x"
+	if found := compared(t, result.File{Cells: []result.Cell{bad}}, result.File{Cells: []result.Cell{good}}); len(found.Broken) > 0 {
+		t.Errorf("broken: %q, want nothing: the old one was", found.Broken)
 	}
 }

@@ -24,6 +24,12 @@ func Comparison(w io.Writer, c compare.Comparison, width int) error {
 		fmt.Fprintln(b)
 		io.WriteString(b, wrap(fmt.Sprintf("where p is missing there are too few rounds for any difference to be told from chance: measure with --rounds %d or more, 10 for small differences", compare.Rounds), "Warning: ", "  ", width))
 	}
+	for i, s := range c.Broken {
+		if i == 0 {
+			fmt.Fprintln(b)
+		}
+		io.WriteString(b, wrap(s, "Broken: ", "  ", width))
+	}
 	for i, s := range c.Warnings {
 		if i == 0 {
 			fmt.Fprintln(b)

@@ -2,6 +2,7 @@ package text_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/lidopool/lido/bench/internal/compare"
@@ -33,5 +34,15 @@ func TestAComparisonSaysWhatIsClearlyDifferent(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.Bytes())
+	}
+}
+
+func TestAComparisonSaysWhatNoLongerDoesItsWork(t *testing.T) {
+	var b bytes.Buffer
+	if err := text.Comparison(&b, compare.Comparison{Broken: []string{"query, 8 goroutines, queue: failed in round 2: a wake-up was lost"}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Broken: query, 8 goroutines, queue: failed in round 2: a wake-up was lost"; !strings.Contains(b.String(), want) {
+		t.Errorf("prints %q, want %q in it", b.String(), want)
 	}
 }
