@@ -46,6 +46,18 @@ func TestTheMedianIsOfEachFigureButTheGreatestOfMaxima(t *testing.T) {
 	}
 }
 
+func TestARoundInWhichNothingWentWellIsNotTheFastest(t *testing.T) {
+	dead := result.Sample{Seconds: 1, Errors: map[string]uint64{"open failed": 9}}
+	if got := trial.Median([]result.Sample{dead, filled(1), filled(2), filled(3), filled(4)}); got.NsPerOp != 3 || got.AllocsPerOp != 2.5 || got.CPUPerOp != 2.5 {
+		t.Errorf("of for ever, 1, 2, 3 and 4: %v ns, %v allocations, %v ns of CPU per op; want 3 ns, and 2.5, that of the four, of the others", got.NsPerOp, got.AllocsPerOp, got.CPUPerOp)
+	}
+	for _, samples := range [][]result.Sample{{dead}, {dead, dead}, {dead, filled(1)}, {dead, dead, filled(1)}} {
+		if got := trial.Median(samples); got.NsPerOp != 0 {
+			t.Errorf("of %d rounds, in one of which something went well, or none: %v ns per op, want 0: not known", len(samples), got.NsPerOp)
+		}
+	}
+}
+
 func TestWhatHappenedSeldomIsNotLostInTheMedian(t *testing.T) {
 	rare := result.Sample{Errors: map[string]uint64{"timeout": 50}, CPUWaiting: -1}
 	got := trial.Median([]result.Sample{{CPUWaiting: 0.25}, rare, {CPUWaiting: -1}})

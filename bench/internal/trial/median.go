@@ -3,6 +3,7 @@ package trial
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/lidopool/lido/bench/internal/result"
@@ -14,11 +15,12 @@ func median(samples []result.Sample) result.Sample {
 	if len(samples) == 0 {
 		return result.Sample{}
 	}
+	busy := slices.DeleteFunc(slices.Clone(samples), idle)
 	return result.Sample{
 		Ops:       mid(samples, func(s result.Sample) uint64 { return s.Ops }),
 		Seconds:   mid(samples, func(s result.Sample) float64 { return s.Seconds }),
 		OpsPerSec: mid(samples, func(s result.Sample) float64 { return s.OpsPerSec }),
-		NsPerOp:   mid(samples, func(s result.Sample) float64 { return s.NsPerOp }),
+		NsPerOp:   nsPerOp(samples),
 
 		WaitMean: mid(samples, func(s result.Sample) float64 { return s.WaitMean }),
 		WaitP50:  mid(samples, func(s result.Sample) int64 { return s.WaitP50 }),
@@ -35,13 +37,30 @@ func median(samples []result.Sample) result.Sample {
 		PeakOpen: most(samples, func(s result.Sample) int { return s.PeakOpen }),
 		Sessions: most(samples, func(s result.Sample) int { return s.Sessions }),
 
-		AllocsPerOp: mid(samples, func(s result.Sample) float64 { return s.AllocsPerOp }),
-		BytesPerOp:  mid(samples, func(s result.Sample) float64 { return s.BytesPerOp }),
-		CPUPerOp:    mid(samples, func(s result.Sample) float64 { return s.CPUPerOp }),
+		AllocsPerOp: mid(busy, func(s result.Sample) float64 { return s.AllocsPerOp }),
+		BytesPerOp:  mid(busy, func(s result.Sample) float64 { return s.BytesPerOp }),
+		CPUPerOp:    mid(busy, func(s result.Sample) float64 { return s.CPUPerOp }),
 		CPUWaiting:  waiting(samples),
 
 		Errors: kinds(samples),
 	}
+}
+
+// idle says whether nothing went well in a round: then nothing is known per op.
+func idle(s result.Sample) bool { return s.NsPerOp == 0 }
+
+// nsPerOp is the median, where an idle round took for ever: 0 ns would be the best of all.
+func nsPerOp(samples []result.Sample) float64 {
+	m := middle(values(samples, func(s result.Sample) float64 {
+		if idle(s) {
+			return math.Inf(1)
+		}
+		return s.NsPerOp
+	}))
+	if math.IsInf(m, 0) || math.IsNaN(m) {
+		return 0 // in most of the rounds nothing was done
+	}
+	return m
 }
 
 // waiting is the median of the rounds in which it was measured.
