@@ -54,7 +54,8 @@ func (n Condition) Calmest() Leaders {
 	}, true)
 }
 
-// lead ranks by a figure; a cell whose figure is not above 0 does not take part.
+// lead ranks by a figure; a cell whose figure is not above 0 does not take part, nor does one that failed on
+// the way, however fast it was until then.
 func (n Condition) lead(of func(result.Cell) (figure, spread float64), lowest bool) Leaders {
 	type entry struct {
 		pool           int
@@ -62,7 +63,7 @@ func (n Condition) lead(of func(result.Cell) (figure, spread float64), lowest bo
 	}
 	var all []entry
 	for i, c := range n.Cells {
-		if !Measured(c) {
+		if !Measured(c) || c.Failed != "" {
 			continue
 		}
 		if figure, spread := of(c); figure > 0 && finite(figure) {

@@ -122,7 +122,7 @@ func contests(conditions []Condition) []string {
 func contested(n Condition) bool {
 	measured := 0
 	for _, c := range n.Cells {
-		if Measured(c) {
+		if Measured(c) && c.Failed == "" {
 			measured++
 		}
 	}
@@ -313,7 +313,12 @@ func scenarios(all []result.Timeline) []string {
 			}
 			return 0
 		})
-		calm := result.Timeline{}
+		calm, least := result.Timeline{}, 1.0
+		for _, t := range timelines {
+			if t.Failed == "" && t.Verdict.Ops > 0 {
+				least = min(least, lostShare(t.Verdict))
+			}
+		}
 		for _, t := range timelines {
 			switch v := t.Verdict; {
 			case t.Failed != "":
@@ -329,7 +334,8 @@ func scenarios(all []result.Timeline) []string {
 			if t.Verdict.Leaked > 0 {
 				leaked = append(leaked, fmt.Sprintf("%s still misses %d", t.Pool, t.Verdict.Leaked))
 			}
-			if v := t.Verdict; v.Ops > 0 && (calm.Pool == "" || v.WaitP99 < calm.Verdict.WaitP99) {
+			// Who refuses at once has short waits.
+			if v := t.Verdict; v.Ops > 0 && lostShare(v) <= least+failing && (calm.Pool == "" || v.WaitP99 < calm.Verdict.WaitP99) {
 				calm = t
 			}
 		}
@@ -352,6 +358,18 @@ func scenarios(all []result.Timeline) []string {
 		}
 	}
 	return lines
+}
+
+// lostShare is the share of a scenario's requests that ended with an error.
+func lostShare(v result.Verdict) float64 {
+	var errors uint64
+	for _, n := range v.Errors {
+		errors += n
+	}
+	if errors == 0 {
+		return 0
+	}
+	return float64(errors) / float64(v.Ops+errors)
 }
 
 // capital is text with its first letter, which is ASCII, as a capital.

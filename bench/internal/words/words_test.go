@@ -134,6 +134,12 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 			"assertion fails: up to 40 % of its ops (cycle with 8 goroutines, size 4), by refused and timeout. Its waits do not compare.",
 		}},
+		"who failed on the way does not win": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80),
+			cell("static", 5000, 1, func(c *result.Cell) { c.Failed = "round 4: a wake-up was lost" })}}, []string{
+			"The highest throughput: queue in cycle, up to 2.00× faster than the next.",
+			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"static failed in cycle: round 4: a wake-up was lost.",
+		}},
 		"where all fail by design nobody is told off": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, failing(0.2)), cell("null", 500, 80, failing(0.2))}}, []string{
 			"The highest throughput: queue in cycle, 2.00× the next.",
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
@@ -153,6 +159,11 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"Scenario outage: queue is back to nine tenths after 250 ms and null after 900 ms; static did not come back; the lowest p99 wait is that of null, 3 ms.",
 			"Scenario leak: queue still misses 3 of its resources; null failed (cannot).",
 		}},
+		"who refuses in a scenario does not win by waiting little": {result.File{Timelines: []result.Timeline{
+			{Scenario: "saturation", Pool: "assertion", Verdict: result.Verdict{Ops: 10, WaitP99: 1e3, Errors: map[string]uint64{"already acquired": 990}}},
+			{Scenario: "saturation", Pool: "queue", Verdict: result.Verdict{Ops: 500, WaitP99: 5e6, Errors: map[string]uint64{"timeout": 500}}},
+			{Scenario: "saturation", Pool: "static", Verdict: result.Verdict{Ops: 495, WaitP99: 6e6, Errors: map[string]uint64{"timeout": 505}}},
+		}}, []string{"Scenario saturation: the lowest p99 wait is that of queue, 5 ms."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := words.Summarize(c.f); !slices.Equal(got, c.want) {
