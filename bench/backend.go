@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +24,9 @@ func openBackend(ctx context.Context, text string) (target.Backend, error) {
 			return nil, fmt.Errorf("--backend env:%s: the environment variable %s is empty or not set", name, name)
 		}
 	}
+	// What a backend has made, a table perhaps, is to be taken away also if whoever reads our output has gone: a write
+	// then fails, instead of ending the process.
+	signal.Ignore(syscall.SIGPIPE)
 	b, err := target.Open(ctx, text)
 	if ctx.Err() != nil {
 		return nil, errInterrupted

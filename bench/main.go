@@ -12,7 +12,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	context.AfterFunc(ctx, stop) // the first signal ends the run, a second one the process
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -28,10 +32,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	fmt.Fprintf(stderr, "lidobench: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	var failed *failure
 	switch {
+	case errors.As(err, &failed): // also if it was interrupted besides: who interrupts knows that
+		return 1
 	case errors.Is(err, errInterrupted):
 		return 130
-	case errors.As(err, &failed):
-		return 1
 	}
 	return 2
 }

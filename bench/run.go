@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -212,22 +213,21 @@ func finish(c *cobra.Command, f result.File, out outputs, show func(io.Writer, r
 	if empty(f) {
 		return errInterrupted // and no older file is replaced by nothing
 	}
+	var shown error
 	if !out.toStdout() {
 		width, _ := terminal(c.OutOrStdout())
 		if err := show(c.OutOrStdout(), f, width); err != nil {
-			return failed("%w", err)
+			shown = failed("%w", err) // the files are wanted all the more
 		}
 	}
-	if err := out.save(f, c.OutOrStdout()); err != nil {
-		return err
-	}
+	var ended error
 	switch {
 	case f.Partial:
-		return fmt.Errorf("%w; the results are partial", errInterrupted)
+		ended = fmt.Errorf("%w; the results are partial", errInterrupted)
 	case failures(f) > 0:
-		return failed("%d of %d measurements failed", failures(f), len(f.Cells)+len(f.Timelines))
+		ended = failed("%d of %d measurements failed", failures(f), len(f.Cells)+len(f.Timelines))
 	}
-	return nil
+	return errors.Join(shown, out.save(f, c.OutOrStdout()), ended)
 }
 
 // empty says whether nothing at all was measured before the run was ended.
@@ -257,9 +257,9 @@ func failures(f result.File) (n int) {
 	return n
 }
 
-// closeBackend closes b at the end of a command, whose error it becomes unless there is one.
+// closeBackend closes b at the end of a command, and adds to its error what b may have left behind.
 func closeBackend(b target.Backend, err *error) {
-	if closing := b.Close(); closing != nil && *err == nil {
-		*err = failed("close of the backend: %w", closing)
+	if closing := b.Close(); closing != nil {
+		*err = errors.Join(*err, failed("close of the backend: %w", closing))
 	}
 }

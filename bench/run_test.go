@@ -154,10 +154,30 @@ func TestWhatFailsIsTold(t *testing.T) {
 func TestAWriterThatFailsIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stderr strings.Builder
-		if code := run(t.Context(), slow, strings.NewReader(""), full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "disk full") {
+		file := filepath.Join(t.TempDir(), "a.json")
+		if code := run(t.Context(), append(slices.Clone(slow), "--json", file), strings.NewReader(""), full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "disk full") {
 			t.Errorf("exit code %d, want 1: %s", code, stderr.String())
 		}
+		if _, err := result.ReadFile(file); err != nil {
+			t.Errorf("what could be written was not: %v", err)
+		}
 	})
+}
+
+// A stuck backend cannot be closed.
+type stuck struct{ target.Backend }
+
+func (stuck) Close() error { return errors.New("table lidobench_1 is left") }
+
+func TestWhatABackendLeavesBehindIsToldWhateverElseIsWrong(t *testing.T) {
+	for _, before := range []error{nil, failed("3 measurements failed"), errInterrupted} {
+		err := before
+		closeBackend(stuck{}, &err)
+		var f *failure
+		if !errors.As(err, &f) || !strings.Contains(err.Error(), "lidobench_1 is left") || before != nil && !errors.Is(err, before) {
+			t.Errorf("after %v: %v, want that and what is left", before, err)
+		}
+	}
 }
 
 type full struct{}

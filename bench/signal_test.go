@@ -46,7 +46,7 @@ func start(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 }
 
 func TestTheFirstSignalEndsARunAndKeepsWhatItHas(t *testing.T) {
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		file := filepath.Join(t.TempDir(), "a.json")
 		c, stdout := start(t, "--json", file)
 		if err := c.Process.Signal(signal); err != nil {
