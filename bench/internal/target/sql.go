@@ -57,13 +57,18 @@ func suffix() string {
 func (d *database) start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("cannot be reached within %v", patience))
 	defer cancel()
+	made := false
 	defer func() {
 		if err == nil {
 			return
 		}
+		// What ended ctx must not keep us from cleaning up.
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if made {
+			err = errors.Join(err, d.dropAnyhow(closing))
+		}
 		if d.admin != nil {
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-			defer cancel()
 			_ = d.backend.Close(closing, d.admin)
 		}
 		if d.remove != nil {
@@ -85,15 +90,23 @@ func (d *database) start(ctx context.Context) (err error) {
 		d.writes = append(d.writes, fmt.Sprintf("UPDATE %s SET n = n + 1 WHERE id = %d", d.table, i))
 	}
 	if err := exec(ctx, d.admin, "CREATE TABLE "+d.table+" (id INTEGER PRIMARY KEY, n BIGINT NOT NULL)"); err != nil {
+		// Who was interrupted does not know whether it was made. Its name is ours alone, but in a file.
+		made = ctx.Err() != nil && d.table != ours
 		return fmt.Errorf("its table for the measurement cannot be made: %w: give a database in which tables may be made", err)
 	}
-	if err := exec(ctx, d.admin, "INSERT INTO "+d.table+" VALUES "+strings.Join(values, ", ")); err != nil {
-		return errors.Join(err, d.drop(ctx))
-	}
-	return nil
+	made = true
+	return exec(ctx, d.admin, "INSERT INTO "+d.table+" VALUES "+strings.Join(values, ", "))
 }
 
-func (d *database) drop(ctx context.Context) error { return exec(ctx, d.admin, "DROP TABLE "+d.table) }
+// dropAnyhow drops the table, over another connection if that of our own has died since it was used last.
+func (d *database) dropAnyhow(ctx context.Context) error {
+	drop := func(c *sqldriver.Conn) error { return exec(ctx, c, "DROP TABLE IF EXISTS "+d.table) }
+	err := d.asAdmin(ctx, drop)
+	if err != nil {
+		err = d.asAdmin(ctx, drop)
+	}
+	return err
+}
 
 // Name implements Backend.
 func (d *database) Name() string { return d.name }
@@ -136,11 +149,7 @@ func (d *database) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	d.census.close()
-	drop := func(*sqldriver.Conn) error { return d.drop(ctx) }
-	err := d.asAdmin(ctx, drop)
-	if err != nil { // perhaps that connection had died since it was used last
-		err = d.asAdmin(ctx, drop)
-	}
+	err := d.dropAnyhow(ctx)
 	if d.admin != nil {
 		err = errors.Join(err, d.backend.Close(ctx, d.admin))
 	}

@@ -542,3 +542,51 @@ func TestNameOfTheApplicationIsKept(t *testing.T) {
 		shut(t, p)
 	}
 }
+
+func TestNothingIsLeftBehindWhenOpenIsInterrupted(t *testing.T) {
+	dsn := servertest.Postgres(t).Database(t)
+	client := connect(t, "postgres", dsn)
+	// Filling a new table waits for us, so that there is a moment to interrupt it.
+	lock, err := client.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if _, err := lock.ExecContext(t.Context(), "SELECT pg_advisory_lock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock_shared(1); RETURN NULL; END $$",
+		`CREATE FUNCTION stalled() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE made record; BEGIN
+			FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_type = 'table' LOOP
+				EXECUTE 'CREATE TRIGGER stall BEFORE INSERT ON ' || made.object_identity || ' EXECUTE FUNCTION stall()';
+			END LOOP; END $$`,
+		"CREATE EVENT TRIGGER stalled ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION stalled()",
+	} {
+		if _, err := client.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		b, err := target.Open(ctx, dsn)
+		if err == nil {
+			err = b.Close()
+		}
+		ended <- err
+	}()
+	tables := "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'lidobench%'"
+	until(t, "the table is there", func() bool { return number(t, client, tables) == 1 })
+	cancel()
+	if _, err := lock.ExecContext(t.Context(), "SELECT pg_advisory_unlock(1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("an interrupted open succeeded")
+	}
+	if n := number(t, client, tables); n != 0 {
+		t.Errorf("%d tables are left behind", n)
+	}
+}
