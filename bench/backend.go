@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,6 +20,9 @@ const backendHelp = "where resources come from, a `backend`: synthetic?…, sqli
 // openBackend opens what --backend says. Any error is of what was asked for.
 func openBackend(ctx context.Context, text string) (target.Backend, error) {
 	if name, of := strings.CutPrefix(text, "env:"); of {
+		if shown(name) != name {
+			return nil, errors.New("--backend env: wants the name of an environment variable, as in env:DATABASE_URL; give what may hold a password in that variable")
+		}
 		text = os.Getenv(name)
 		if text == "" {
 			return nil, fmt.Errorf("--backend env:%s: the environment variable %s is empty or not set", name, name)
@@ -35,6 +39,16 @@ func openBackend(ctx context.Context, text string) (target.Backend, error) {
 		return nil, fmt.Errorf("--backend: %w", err)
 	}
 	return b, nil
+}
+
+// shown is an argument as an error may show it. What looks like a DSN, whose --backend was forgotten, may hold a password.
+func shown(arg string) string {
+	for _, part := range []string{"@", "://", "password", "pwd"} {
+		if strings.Contains(strings.ToLower(arg), part) {
+			return "xxxxx"
+		}
+	}
+	return arg
 }
 
 func backendWords() []string {

@@ -56,7 +56,7 @@ func knownCommand(c *cobra.Command, args []string) error {
 			known = append(known, sub.Name())
 		}
 	}
-	return fmt.Errorf("%s %.64q: %s", c.CommandPath(), args[0], settings.Unknown(args[0], known))
+	return fmt.Errorf("%s %.64q: %s", c.CommandPath(), shown(args[0]), settings.Unknown(args[0], known))
 }
 
 // flagError says more about a flag that is wrong than which it is.
@@ -87,7 +87,7 @@ func exactly(names ...string) cobra.PositionalArgs {
 // none wants no arguments.
 func none(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("argument %.64q: %s takes flags only; --help lists them", args[0], c.CommandPath())
+		return fmt.Errorf("argument %.64q: %s takes flags only; --help lists them", shown(args[0]), c.CommandPath())
 	}
 	return nil
 }

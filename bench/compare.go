@@ -25,7 +25,7 @@ is shown as ~; for any to be told from chance each run needs %d rounds, and 10 a
 		Args:              exactly("OLD", "NEW"),
 		ValidArgsFunction: completeResult,
 		RunE: func(c *cobra.Command, names []string) error {
-			if c.Flags().Changed("fail-if-slower") && slower < 0 {
+			if c.Flags().Changed("fail-if-slower") && !(slower >= 0) { // NaN is not
 				return fmt.Errorf("--fail-if-slower is %v: give a percentage of 0 or more", slower)
 			}
 			return compareFiles(c, names[0], names[1], slower)

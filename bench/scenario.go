@@ -87,7 +87,7 @@ func chosen(names []string) ([]scenario.Scenario, error) {
 	for _, name := range names {
 		s, ok := byName[name]
 		if !ok {
-			return nil, fmt.Errorf("scenario %.64q: %s", name, settings.Unknown(name, known))
+			return nil, fmt.Errorf("scenario %.64q: %s", shown(name), settings.Unknown(name, known))
 		}
 		for _, other := range some {
 			if other.Name == name {
@@ -112,7 +112,7 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 	switch {
 	case d.size < 0 || d.size > mostSize:
 		return fmt.Errorf("--size is %d: give 1 to %d, or 0 for what the scenario says", d.size, mostSize)
-	case d.scale < 0.01 || d.scale > 1000:
+	case !(d.scale >= 0.01 && d.scale <= 1000): // NaN is neither
 		return fmt.Errorf("--scale is %v: give 0.01 to 1000", d.scale)
 	case d.tick < time.Millisecond || d.tick > time.Minute:
 		return fmt.Errorf("--tick is %v: give 1ms to 1m", d.tick)
