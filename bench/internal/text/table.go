@@ -208,14 +208,16 @@ func failures(s result.Sample) string {
 // legend says what the names of the pools stand for, and what failed on the way.
 func legend(w io.Writer, cells []result.Cell, width int) {
 	var names []string
-	configs, failed := map[string]string{}, map[string]string{}
+	configs, failed := map[string][]string{}, map[string][]string{}
 	for _, c := range cells {
-		if _, known := configs[c.Pool]; !known {
+		if !slices.Contains(names, c.Pool) {
 			names = append(names, c.Pool)
 		}
-		configs[c.Pool] = c.Config
+		if c.Config != "" && c.Config != c.Pool && !slices.Contains(configs[c.Pool], c.Config) { // it has one for each size
+			configs[c.Pool] = append(configs[c.Pool], c.Config)
+		}
 		if c.Failed != "" && len(c.Samples) > 0 {
-			failed[c.Pool] = fmt.Sprintf("%s, %s: failed in %s; the rounds before are shown", c.Workload, number(c.Goroutines, "goroutine"), c.Failed)
+			failed[c.Pool] = append(failed[c.Pool], fmt.Sprintf("%s, %s: failed in %s; the rounds before are shown", c.Workload, number(c.Goroutines, "goroutine"), c.Failed))
 		}
 	}
 	first := true
@@ -227,11 +229,11 @@ func legend(w io.Writer, cells []result.Cell, width int) {
 		io.WriteString(w, wrap(what, name+": ", "  ", width))
 	}
 	for _, name := range names {
-		if config := configs[name]; config != "" && config != name {
-			say(name, config)
+		if all := configs[name]; len(all) > 0 {
+			say(name, strings.Join(all, ", "))
 		}
-		if failed[name] != "" {
-			say(name, failed[name])
+		for _, why := range failed[name] {
+			say(name, why)
 		}
 	}
 }

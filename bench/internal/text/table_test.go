@@ -3,6 +3,7 @@ package text_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -68,5 +69,22 @@ func TestAScenarioIsDrawnForEachPool(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, name, b.Bytes())
+	}
+}
+
+func TestALegendHasAllConfigsAndFailuresOfAPool(t *testing.T) {
+	var f result.File
+	for i, workload := range []string{"cycle", "query"} {
+		f.Cells = append(f.Cells, result.Cell{Workload: workload, Spec: workload, Pool: "queue", Goroutines: 8, Size: i + 1,
+			Config: fmt.Sprintf("queue?size=%d", i+1), Failed: "round 2: " + workload + " hung", Samples: []result.Sample{{Ops: 1}}})
+	}
+	var b bytes.Buffer
+	if err := text.Table(&b, f, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"queue: queue?size=1, queue?size=2\n", "cycle, 8 goroutines: failed in round 2: cycle hung", "query, 8 goroutines: failed in round 2: query hung"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("does not say %q:\n%s", want, b.String())
+		}
 	}
 }

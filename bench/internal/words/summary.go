@@ -206,8 +206,12 @@ func absences(cells []result.Cell) []string {
 		if where[a] == nil {
 			order = append(order, a)
 		}
-		if !slices.Contains(where[a], c.Workload) {
-			where[a] = append(where[a], c.Workload)
+		place := c.Workload
+		if slices.ContainsFunc(cells, func(o result.Cell) bool { return o.Pool == c.Pool && o.Workload == c.Workload && Measured(o) }) {
+			place = strings.Replace(fmt.Sprintf("%s with %d goroutines", c.Workload, c.Goroutines), " 1 goroutines", " 1 goroutine", 1)
+		}
+		if !slices.Contains(where[a], place) {
+			where[a] = append(where[a], place)
 		}
 	}
 	for _, c := range cells {

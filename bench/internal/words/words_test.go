@@ -129,6 +129,12 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"static is unfit for cycle and nested: 100% cannot nest.",
 			"null failed in cycle: open: refused.",
 		}},
+		"unfit in a part of a workload": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, with(1, 4)), cell("queue", 1000, 50),
+			cell("static", 1000, 50, with(1, 4)), resulttest.Unfit(cell("static", 1, 1), "it lends to one")}}, []string{
+			"Ties in throughput, within the spread of the rounds: queue and static in cycle (1 of 2 conditions).",
+			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle (1 of 2 conditions).",
+			"static is unfit for cycle with 8 goroutines: it lends to one.",
+		}},
 		"who fails does not win by waiting little": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("assertion", 900, 1, failing(0.4))}}, []string{
 			"The highest throughput: queue in cycle, 1.11× the next.",
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
@@ -138,7 +144,7 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			cell("static", 5000, 1, func(c *result.Cell) { c.Failed = "round 4: a wake-up was lost" })}}, []string{
 			"The highest throughput: queue in cycle, up to 2.00× faster than the next.",
 			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
-			"static failed in cycle: round 4: a wake-up was lost.",
+			"static failed in cycle with 8 goroutines: round 4: a wake-up was lost.",
 		}},
 		"where all fail by design nobody is told off": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, failing(0.2)), cell("null", 500, 80, failing(0.2))}}, []string{
 			"The highest throughput: queue in cycle, 2.00× the next.",
