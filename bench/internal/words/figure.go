@@ -107,8 +107,10 @@ func digits(x float64) string {
 	switch {
 	case x == 0:
 		return "0"
-	case x < 0.001:
+	case x < 1e-6:
 		return strconv.FormatFloat(x, 'g', 2, 64)
+	case x < 0.001:
+		text = fixed(x, 1-int(math.Floor(math.Log10(x))))
 	case x < 9.995:
 		text = fixed(x, 2)
 		if x < 0.095 {

@@ -14,7 +14,7 @@ const (
 	// Of fewer rounds than fewRounds the spread is unknown, and this stands for it.
 	unknownSpread = 0.1
 	fewRounds     = 3
-	// An open loop that does this share of what arrives keeps up: the last uses fall out of the window.
+	// A pool that serves this share of what arrives keeps up: the last arrivals may fall out of the window.
 	keepsUp = 0.97
 	// A pool of which more than this share of the ops fail, beyond what fails with the best, does not
 	// take part in the contest for the lowest wait: who refuses at once has short waits.
@@ -89,8 +89,12 @@ func (n Condition) lead(of func(result.Cell) (figure, spread float64), lowest bo
 	return l
 }
 
-// KeepsUp says whether a pool did what arrived. Closed loops have no arrivals: all keep up.
-func KeepsUp(c result.Cell) bool { return c.Rate <= 0 || c.Median.OpsPerSec >= keepsUp*c.Rate }
+// KeepsUp says whether a pool served what arrived. That is counted, and not taken from the rate: by chance fewer
+// arrive in one window, and more in another. Closed loops have no arrivals: all keep up.
+func KeepsUp(c result.Cell) bool { return c.Rate <= 0 || Served(c) >= keepsUp }
+
+// Served is the share of a cell's ops, or of what arrived, that ended well, over all rounds.
+func Served(c result.Cell) float64 { return 1 - FailureShare(c) }
 
 // FailureShare is the share of a cell's ops that ended with an error, over all rounds.
 func FailureShare(c result.Cell) float64 {

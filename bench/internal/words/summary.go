@@ -35,35 +35,38 @@ func Summarize(f result.File) []string {
 type score struct {
 	who   string // a pool, or several that tie
 	alone bool
-	where map[string]int // workload: conditions
+	where map[string][]string // workload: conditions
 	order []string
 	lead  float64 // the greatest
 	at    string  // where that was
 }
 
 func (s *score) add(n Condition, l Leaders, of map[string]int) {
-	if s.where[n.Workload] == 0 {
+	if len(s.where[n.Workload]) == 0 {
 		s.order = append(s.order, n.Workload)
 	}
-	s.where[n.Workload]++
+	at := n.Workload
+	if of[n.Workload] > 1 {
+		at += " with " + n.Setting()
+	}
+	s.where[n.Workload] = append(s.where[n.Workload], at)
 	if l.Lead > s.lead {
-		s.lead, s.at = l.Lead, n.Workload
-		if of[n.Workload] > 1 {
-			s.at += " with " + n.Setting()
-		}
+		s.lead, s.at = l.Lead, at
 	}
 }
 
-// places lists the workloads; of says how many conditions each has.
+// places lists the workloads; of says how many conditions each has. One of several is named.
 func (s *score) places(of map[string]int) string {
 	var items []string
 	for _, w := range s.order {
-		if of[w] > 1 {
-			if s.where[w] == of[w] {
-				w = fmt.Sprintf("%s (all %d conditions)", w, of[w])
-			} else {
-				w = fmt.Sprintf("%s (%d of %d conditions)", w, s.where[w], of[w])
-			}
+		switch where := s.where[w]; {
+		case of[w] == 1:
+		case len(where) == of[w]:
+			w = fmt.Sprintf("%s (all %d conditions)", w, of[w])
+		case len(where) == 1:
+			w = where[0]
+		default:
+			w = fmt.Sprintf("%s (%d of %d conditions)", w, len(where), of[w])
 		}
 		items = append(items, w)
 	}
@@ -71,8 +74,8 @@ func (s *score) places(of map[string]int) string {
 }
 
 func (s *score) count() (n int) {
-	for _, k := range s.where {
-		n += k
+	for _, where := range s.where {
+		n += len(where)
 	}
 	return n
 }
@@ -95,7 +98,7 @@ func contests(conditions []Condition) []string {
 				who := List(names, most)
 				i := slices.IndexFunc(all, func(s *score) bool { return s.who == who })
 				if i < 0 {
-					i, all = len(all), append(all, &score{who: who, alone: len(names) == 1, where: map[string]int{}})
+					i, all = len(all), append(all, &score{who: who, alone: len(names) == 1, where: map[string][]string{}})
 				}
 				all[i].add(n, l, of)
 			}
@@ -139,13 +142,10 @@ func verdicts(figure, best, lead string, all []*score, of map[string]int) []stri
 		}
 		text := fmt.Sprintf("%s in %s", s.who, s.places(of))
 		if s.lead > 0 {
-			times := Ratio(s.lead)
-			if s.count() > 1 {
-				times = "up to " + times
-			}
-			text += ", " + fmt.Sprintf(lead, times)
-			if s.count() > 1 || of[s.order[0]] > 1 {
-				text += " (" + s.at + ")"
+			if s.count() == 1 {
+				text += ", " + fmt.Sprintf(lead, Ratio(s.lead))
+			} else {
+				text += ", " + fmt.Sprintf(lead, "up to "+Ratio(s.lead)) + " (" + s.at + ")"
 			}
 		}
 		wins = append(wins, text)
@@ -175,7 +175,7 @@ func arrivals(conditions []Condition) []string {
 			if KeepsUp(c) {
 				fine = append(fine, c.Pool)
 			} else {
-				late = append(late, fmt.Sprintf("%s did %s of it", c.Pool, Percent(c.Median.OpsPerSec/n.Rate)))
+				late = append(late, fmt.Sprintf("%s did %s of it", c.Pool, Percent(Served(c))))
 			}
 		}
 		where := n.Workload

@@ -111,12 +111,17 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			cell("queue", 300, 50, with(8, 4)), cell("static", 600, 50, with(8, 1)), cell("queue", 900, 50, with(8, 8)),
 		}}, []string{
 			"The highest throughput: queue in cycle (3 of 4 conditions), up to 2.00× the next (cycle with 1 goroutine, size 4); " +
-				"static in cycle (1 of 4 conditions), 2.00× the next (cycle with 8 goroutines, size 4).",
+				"static in cycle with 8 goroutines, size 4, 2.00× the next.",
 			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle (all 4 conditions).",
 		}},
-		"an open loop": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("null", 990, 80, rated), cell("static", 700, 90, rated)}}, []string{
+		"an open loop": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("null", 990, 80, rated, failing(0.009)), cell("static", 700, 90, rated, failing(0.3))}}, []string{
 			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
 			"With 1 k arrivals/s (burst) queue and null keep up; static did 70 % of it.",
+			"static fails: up to 30 % of its ops (burst with 1 k arrivals/s, at most 50 goroutines, size 4), by refused and timeout. Its waits do not compare.",
+		}},
+		"fewer arrivals than the rate by chance are no failing": {result.File{Cells: []result.Cell{cell("queue", 900, 50, rated), cell("null", 900, 80, rated)}}, []string{
+			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
+			"With 1 k arrivals/s (burst) all keep up.",
 		}},
 		"an open loop with two sizes": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("queue", 1000, 50, rated, with(50, 8))}}, []string{
 			"With 1 k arrivals/s (burst, size 4) all keep up.",
@@ -131,8 +136,8 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		}},
 		"unfit in a part of a workload": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, with(1, 4)), cell("queue", 1000, 50),
 			cell("static", 1000, 50, with(1, 4)), resulttest.Unfit(cell("static", 1, 1), "it lends to one")}}, []string{
-			"Ties in throughput, within the spread of the rounds: queue and static in cycle (1 of 2 conditions).",
-			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle (1 of 2 conditions).",
+			"Ties in throughput, within the spread of the rounds: queue and static in cycle with 1 goroutine, size 4.",
+			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle with 1 goroutine, size 4.",
 			"static is unfit for cycle with 8 goroutines: it lends to one.",
 		}},
 		"who fails does not win by waiting little": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("assertion", 900, 1, failing(0.4))}}, []string{
@@ -142,8 +147,8 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		}},
 		"who failed on the way does not win": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80),
 			cell("static", 5000, 1, func(c *result.Cell) { c.Failed = "round 4: a wake-up was lost" })}}, []string{
-			"The highest throughput: queue in cycle, up to 2.00× faster than the next.",
-			"The lowest p99 wait: queue in cycle, up to 1.60× shorter than the next.",
+			"The highest throughput: queue in cycle, 2.00× the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 			"static failed in cycle with 8 goroutines: round 4: a wake-up was lost.",
 		}},
 		"where all fail by design nobody is told off": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, failing(0.2)), cell("null", 500, 80, failing(0.2))}}, []string{
@@ -159,10 +164,11 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			{Scenario: "outage", Pool: "null", Verdict: result.Verdict{Ops: 9, Recovery: 0.9, WaitP99: 3e6}},
 			{Scenario: "outage", Pool: "queue", Verdict: result.Verdict{Ops: 9, Recovery: 0.25, WaitP99: 5e6}},
 			{Scenario: "outage", Pool: "static", Verdict: result.Verdict{Recovery: -1}},
+			{Scenario: "outage", Pool: "assertion", Verdict: result.Verdict{Ops: 9, Errors: map[string]uint64{"refused": 9}, Recovery: 1.5, WaitP99: 1e6}},
 			{Scenario: "leak", Pool: "queue", Verdict: result.Verdict{Leaked: 3}},
 			{Scenario: "leak", Pool: "null", Failed: "cannot"},
 		}}, []string{
-			"Scenario outage: queue is back to nine tenths after 250 ms and null after 900 ms; static did not come back; the lowest p99 wait is that of null, 3 ms.",
+			"Scenario outage: queue is back to nine tenths after 250 ms, null after 900 ms and assertion after 1.5 s; static did not come back; the lowest p99 wait is that of null, 3 ms.",
 			"Scenario leak: queue still misses 3 of its resources; null failed (cannot).",
 		}},
 		"who refuses in a scenario does not win by waiting little": {result.File{Timelines: []result.Timeline{
