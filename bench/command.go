@@ -14,6 +14,7 @@ import (
 
 // newCommand is the command line.
 func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "lidobench",
 		Short: "Measure pooling strategies against each other",
@@ -27,8 +28,15 @@ processor time. It shows how they fare in bad moments, and compares results with
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          knownCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				return tellVersion(c)
+			}
+			return c.Help()
+		},
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return notEmpty(c) },
 	}
+	root.Flags().BoolVar(&version, "version", false, "tell which lidobench this is")
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -61,6 +69,11 @@ func knownCommand(c *cobra.Command, args []string) error {
 
 // flagError says more about a flag that is wrong than which it is.
 func flagError(c *cobra.Command, err error) error {
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) {
+		f := wrong.GetFlag()
+		return fmt.Errorf("--%s is %.64q: %s; %s --help tells more", f.Name, wrong.GetValue(), remedy(f, wrong.Unwrap()), c.CommandPath())
+	}
 	var missing *pflag.NotExistError
 	if !errors.As(err, &missing) {
 		return fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())
@@ -74,14 +87,49 @@ func flagError(c *cobra.Command, err error) error {
 	return fmt.Errorf("%w%s; %s --help lists the flags", err, hint, c.CommandPath())
 }
 
+// remedy says what a flag takes whose value cannot be read.
+func remedy(f *pflag.Flag, err error) string {
+	switch f.Value.Type() {
+	case "int":
+		return "give a whole number"
+	case "uint64":
+		return "give a whole number, 0 or more"
+	case "float64":
+		return "give a number"
+	case "duration":
+		return "give a time with its unit, such as 150ms"
+	case "bool":
+		return "give true or false, or nothing"
+	}
+	return err.Error()
+}
+
+// notEmpty refuses a flag that is given an empty text, as by a shell variable that is not set: it would do as if it had
+// not been given, and a result that somebody waits for would be written nowhere.
+func notEmpty(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
+}
+
 // exactly wants one argument for each of the names.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return fmt.Errorf("%s takes %d arguments, %s, but there are %d", c.CommandPath(), len(names), strings.Join(names, " and "), len(args))
+			return fmt.Errorf("%s takes %s, %s, but there are %d", c.CommandPath(), plural(len(names), "argument", "arguments"), strings.Join(names, " and "), len(args))
 		}
 		return nil
 	}
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // none wants no arguments.

@@ -71,7 +71,9 @@ func TestListKnowsEveryStrategy(t *testing.T) {
 			t.Errorf("%s is not listed, or nothing is said about it:\n%s", kind, got.stdout)
 		}
 	}
-	if got := lidobench(t.Context(), "version"); got.code != 0 || !strings.HasPrefix(got.stdout, "lidobench ") {
-		t.Errorf("version: exit code %d, %q", got.code, got.stdout)
+	for _, args := range []string{"version", "--version"} {
+		if got := lidobench(t.Context(), args); got.code != 0 || !strings.HasPrefix(got.stdout, "lidobench ") || !strings.Contains(got.stdout, ", commit ") {
+			t.Errorf("%s: exit code %d, %q", args, got.code, got.stdout)
+		}
 	}
 }

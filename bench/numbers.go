@@ -19,7 +19,7 @@ func (n *numbers) Set(text string) error {
 	for s := range strings.SplitSeq(text, ",") {
 		i, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || i < 1 || i > n.most {
-			return fmt.Errorf("%.32q is none: give whole numbers from 1 to %d, with commas between them", s, n.most)
+			return fmt.Errorf("give whole numbers from 1 to %d, with commas between them", n.most)
 		}
 		if slices.Contains(all, i) {
 			return fmt.Errorf("%d is given twice", i)

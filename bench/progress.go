@@ -48,7 +48,7 @@ func (p *progress) step(at trial.Progress) {
 			p.gap = max(at.Left/plainLines, leastGap)
 		}
 		if now := time.Now(); !now.Before(p.next) && at.Done < at.All {
-			fmt.Fprintf(p.w, "%d of %d, %v left: %s\n", at.Done, at.All, left(at), at.Now)
+			fmt.Fprintf(p.w, "%d of %d, %s\n", at.Done, at.All, rest(at))
 			p.next = now.Add(p.gap)
 		}
 		return
@@ -60,11 +60,18 @@ func (p *progress) step(at trial.Progress) {
 			progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	p.bar.ChangeMax(max(at.All, 1))
-	p.bar.Describe(fmt.Sprintf("%v left: %s", left(at), at.Now))
+	p.bar.Describe(rest(at))
 	p.bar.Set(at.Done) // an error of the terminal is seen elsewhere
 }
 
-func left(at trial.Progress) time.Duration { return at.Left.Round(time.Second) }
+// rest says how long it will take, and what comes now: between two rounds that is nothing.
+func rest(at trial.Progress) string {
+	text := fmt.Sprintf("%v left", at.Left.Round(time.Second))
+	if at.Now != "" {
+		text += ": " + at.Now
+	}
+	return text
+}
 
 // clear takes the bar away.
 func (p *progress) clear() {

@@ -138,7 +138,8 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 
 	tell := newProgress(c.ErrOrStderr(), d.quiet)
 	p := d.playFor(scenes, pools)
-	tell.say("lidobench: %d scenarios with %d strategies, about %v; Ctrl-C ends it early, with what there is by then", len(scenes), len(pools), p.left().Round(time.Second))
+	tell.say("lidobench: %s with %s, about %v; Ctrl-C ends it early, with what there is by then",
+		plural(len(scenes), "scenario", "scenarios"), plural(len(pools), "strategy", "strategies"), p.left().Round(time.Second))
 	if url != "" {
 		tell.say("lidobench: live at %s", url)
 	}
@@ -224,7 +225,11 @@ func (p *play) one(ctx context.Context, s scenario.Scenario, pool strategy) (t r
 			config.MaxOverflow = pool.config.MaxOverflow
 		}
 	}
-	t = result.Timeline{Scenario: s.Name, About: s.About, Pool: pool.name, Config: config.String()}
+	about := s.About
+	if p.scale != 1 {
+		about += fmt.Sprintf(" (Here it took %v times as long.)", p.scale)
+	}
+	t = result.Timeline{Scenario: s.Name, About: about, Pool: pool.name, Config: config.String()}
 	b, err := openBackend(ctx, backend)
 	if err != nil {
 		return t, err

@@ -19,7 +19,7 @@ func TestAScenarioIsPlayedForEachStrategy(t *testing.T) {
 		if got.code != 0 {
 			t.Fatalf("exit code %d: %s", got.code, got.stderr)
 		}
-		for _, part := range []string{"\nspike: ", "\noutage: ", "backend back", "recovery", "  queue  ", "  null  "} {
+		for _, part := range []string{"\nspike: ", "\noutage: ", "backend back", "(Here it took 0.5 times as long.)", "recovery", "  queue  ", "  null  "} {
 			if !strings.Contains(got.stdout, part) {
 				t.Errorf("does not show %q:\n%s", part, got.stdout)
 			}

@@ -101,15 +101,11 @@ func (v *view) waitsTable(n words.Condition) table {
 			if share := words.FailureShare(c); share > 0 {
 				errors = words.Percent(share)
 			}
-			spread := words.None
-			if len(c.Samples) > 1 {
-				spread = words.Percent(c.Spread)
-			}
 			size := words.None
 			if differ && c.Size > 0 {
 				size = strconv.Itoa(c.Size)
 			}
-			r.Cells = plain(size, words.Count(m.OpsPerSec), words.Ratio(c.Ratio), spread, wait(m.NsPerOp),
+			r.Cells = plain(size, words.Count(m.OpsPerSec), words.Ratio(c.Ratio), words.Spread(c), wait(m.NsPerOp),
 				wait(m.WaitP50), wait(m.WaitP90), wait(m.WaitP99), wait(m.WaitP999), wait(m.WaitMax), errors)
 			r.Cells[1].Best = slices.Contains(fastest, i)
 			r.Cells[7].Best = slices.Contains(calmest, i)

@@ -164,7 +164,7 @@ type Verdict struct {
 	WaitP99  int64             `json:"wait_p99_ns"`
 	WaitMax  int64             `json:"wait_max_ns"`
 	// Recovery is how long after the trouble had ended the throughput was back at nine tenths of
-	// that before it. Negative: it was not. 0: the scenario has no such moment.
+	// that before it. Negative: it was not. 0: the scenario has no such moment, or was ended before.
 	Recovery float64 `json:"recovery_sec"`
 	// Leaked is how many resources were still lent when all had gone home. Negative: not measured.
 	Leaked int `json:"leaked"`

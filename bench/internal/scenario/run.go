@@ -309,10 +309,7 @@ func (r *run) judge(whole bool) {
 	}
 	v.WaitP50, v.WaitP99, v.WaitMax = int64(quantile(r.waits, 0.5)), int64(quantile(r.waits, 0.99)), int64(quantile(r.waits, 1))
 	if !whole {
-		v.Leaked, v.Text = -1, "Ended early."
-		if r.plan.over > 0 {
-			v.Recovery = -1
-		}
+		v.Leaked, v.Text = -1, "Ended early." // and Recovery is 0: nobody knows
 		return
 	}
 	if r.plan.over > 0 {

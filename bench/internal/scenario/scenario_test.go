@@ -306,7 +306,7 @@ func TestEndOfCtxKeepsWhatThereIs(t *testing.T) {
 		if err != mine || time.Since(begun) > 3100*time.Millisecond {
 			t.Errorf("after %v: %v; want the cause, at once", time.Since(begun), err)
 		}
-		if len(tl.Points) != 60 || len(tl.Marks) != 1 || tl.Verdict.Ops < 990 || tl.Verdict.Recovery != -1 || tl.Verdict.Leaked != -1 || tl.Verdict.Errors["canceled"] != 0 {
+		if len(tl.Points) != 60 || len(tl.Marks) != 1 || tl.Verdict.Ops < 990 || tl.Verdict.Recovery != 0 || tl.Verdict.Leaked != -1 || tl.Verdict.Errors["canceled"] != 0 {
 			t.Errorf("%d points, marks %v, %+v; want those of 3 s, and no error that is ours", len(tl.Points), tl.Marks, tl.Verdict)
 		}
 		if g := p.Gauges(); g.Open != 0 {

@@ -143,7 +143,7 @@ func table(cells []result.Cell, baseline string) grid {
 		add("size", 0, false, func(c result.Cell) string { return known(float64(c.Size), words.Count) })
 	}
 	add("ops/s", 0, false, func(c result.Cell) string { return words.Count(c.Median.OpsPerSec) })
-	add("±", 95, false, func(c result.Cell) string { return words.Percent(c.Spread) })
+	add("±", 95, false, words.Spread)
 	add("× "+baseline, 98, false, func(c result.Cell) string { return words.Ratio(c.Ratio) })
 	add("per op", 60, false, func(c result.Cell) string { return known(c.Median.NsPerOp, words.Time) })
 	add("wait p50", 55, false, func(c result.Cell) string { return known(float64(c.Median.WaitP50), words.Time) })
@@ -169,6 +169,8 @@ func table(cells []result.Cell, baseline string) grid {
 			g.after[i] = "not measured: " + c.Unfit
 		case c.Failed != "" && len(c.Samples) == 0:
 			g.after[i] = "failed in " + c.Failed
+		case len(c.Samples) == 0 && c.Pool != "":
+			g.after[i] = "not measured: ended early"
 		}
 	}
 	return g
@@ -229,8 +231,13 @@ func legend(w io.Writer, cells []result.Cell, width int) {
 		io.WriteString(w, wrap(what, name+": ", "  ", width))
 	}
 	for _, name := range names {
-		if all := configs[name]; len(all) > 0 {
-			say(name, strings.Join(all, ", "))
+		// Of a sweep over sizes the first stands for all.
+		switch all := configs[name]; len(all) {
+		case 0:
+		case 1:
+			say(name, all[0])
+		default:
+			say(name, all[0]+", and so with the other sizes")
 		}
 		for _, why := range failed[name] {
 			say(name, why)

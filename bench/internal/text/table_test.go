@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lidopool/lido/bench/internal/result"
+	"github.com/lidopool/lido/bench/internal/result/resulttest"
 	"github.com/lidopool/lido/bench/internal/text"
 )
 
@@ -26,8 +27,11 @@ func TestASweepOverSizesIsOneTable(t *testing.T) {
 	f := file()
 	f.Partial = true
 	more := f.Cells[0]
-	more.Size, more.Ratio = 64, 1
-	f.Cells = append(f.Cells[:3:3], more)
+	more.Size, more.Ratio, more.Config = 64, 1, "queue?size=64&max_overflow=0&timeout=30s"
+	none := resulttest.Failed(more, "") // the run was ended before
+	none.Pool, none.Config = "null", "null?max=64&timeout=30s"
+	f.Cells = append(f.Cells[:3:3], more, none)
+	f.Cells[1].Samples = f.Cells[1].Samples[:1]
 	var b bytes.Buffer
 	if err := text.Table(&b, f, 100); err != nil {
 		t.Fatal(err)
@@ -82,7 +86,7 @@ func TestALegendHasAllConfigsAndFailuresOfAPool(t *testing.T) {
 	if err := text.Table(&b, f, 0); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"queue: queue?size=1, queue?size=2\n", "cycle, 8 goroutines: failed in round 2: cycle hung", "query, 8 goroutines: failed in round 2: query hung"} {
+	for _, want := range []string{"queue: queue?size=1, and so with the other sizes\n", "cycle, 8 goroutines: failed in round 2: cycle hung", "query, 8 goroutines: failed in round 2: query hung"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("does not say %q:\n%s", want, b.String())
 		}

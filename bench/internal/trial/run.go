@@ -138,7 +138,11 @@ func (r *run) file() result.File {
 	for _, c := range r.cells {
 		f.Cells = append(f.Cells, c.row)
 		if c.base == c && c.row.Spread > spreadTooMuch {
-			unsteady = append(unsteady, c.under())
+			where := c.under()
+			if c.subject.Sized && len(r.plan.Sizes) > 1 {
+				where += fmt.Sprintf(" and size %d", c.size)
+			}
+			unsteady = append(unsteady, where)
 			most = max(most, c.row.Spread)
 		}
 	}

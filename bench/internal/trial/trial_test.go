@@ -143,6 +143,11 @@ func TestARatioIsThatOfTheSameRound(t *testing.T) {
 		if said := strings.Join(f.Warnings, "\n"); !strings.Contains(said, "the baseline was unsteady under query with 1 goroutine: its rounds differ by up to") {
 			t.Errorf("does not warn of a baseline that varies:\n%s", said)
 		}
+		again := func(n int) time.Duration { return costs(1, 10, 20)(n / 2) } // there are two pools in each round now
+		p.Subjects, p.Baseline, p.Sizes = []trial.Subject{r.subject("queue", again)}, "queue", []int{1, 4}
+		if said := strings.Join(run(t, p).Warnings, "\n"); !strings.Contains(said, "query with 1 goroutine and size 1 and query with 1 goroutine and size 4: ") {
+			t.Errorf("does not say with which sizes the baseline varies:\n%s", said)
+		}
 	})
 }
 

@@ -109,6 +109,14 @@ func FailureShare(c result.Cell) float64 {
 	return float64(errors) / float64(ops+errors)
 }
 
+// Spread is a cell's own spread for people. Of one round there is none.
+func Spread(c result.Cell) string {
+	if len(c.Samples) < 2 {
+		return None
+	}
+	return Percent(c.Spread)
+}
+
 // spreadOf is the middle half of a figure of the rounds, as a share of their median.
 func spreadOf(c result.Cell, figure func(result.Sample) float64) float64 {
 	if len(c.Samples) < fewRounds {
