@@ -41,13 +41,9 @@ type score struct {
 	at    string  // where that was
 }
 
-func (s *score) add(n Condition, l Leaders, of map[string]int) {
+func (s *score) add(n Condition, l Leaders, at string) {
 	if len(s.where[n.Workload]) == 0 {
 		s.order = append(s.order, n.Workload)
-	}
-	at := n.Workload
-	if of[n.Workload] > 1 {
-		at += " with " + n.Setting()
 	}
 	s.where[n.Workload] = append(s.where[n.Workload], at)
 	if l.Lead > s.lead {
@@ -100,7 +96,7 @@ func contests(conditions []Condition) []string {
 				if i < 0 {
 					i, all = len(all), append(all, &score{who: who, alone: len(names) == 1, where: map[string][]string{}})
 				}
-				all[i].add(n, l, of)
+				all[i].add(n, l, where(n, conditions))
 			}
 		}
 		slices.SortStableFunc(all, func(a, b *score) int {
@@ -119,6 +115,24 @@ func contests(conditions []Condition) []string {
 	lines = append(lines, verdicts("throughput", "the highest throughput", "%s the next", scores(Condition.Fastest, closed), of)...)
 	lines = append(lines, verdicts("p99 wait", "the lowest p99 wait", "where the next waits %s as long", scores(Condition.Calmest, func(Condition) bool { return true }), of)...)
 	return lines
+}
+
+// where names a condition among others of the same workload, by what differs.
+func where(n Condition, among []Condition) string {
+	several, swept := 0, false
+	for _, other := range among {
+		if other.Workload == n.Workload {
+			several++
+			swept = swept || other.Size != n.Size
+		}
+	}
+	if several == 1 {
+		return n.Workload
+	}
+	if !swept {
+		n.Size = 0
+	}
+	return n.Workload + " with " + n.Setting()
 }
 
 // contested: are there two that have figures?
@@ -260,7 +274,7 @@ func failures(conditions []Condition) []string {
 				order = append(order, c.Pool)
 			}
 			if share > w.share {
-				of[c.Pool] = worst{share, n.Workload + " with " + n.Setting(), Errors(c.Samples)}
+				of[c.Pool] = worst{share, where(n, conditions), Errors(c.Samples)}
 			}
 		}
 	}

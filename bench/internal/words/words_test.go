@@ -114,10 +114,17 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 				"static in cycle with 8 goroutines, size 4, 2.00× the next.",
 			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle (all 4 conditions).",
 		}},
+		"one size is not named": {result.File{Cells: []result.Cell{
+			cell("queue", 1000, 50, with(1, 4)), cell("null", 500, 50, with(1, 4)), cell("queue", 300, 50, with(8, 4)), cell("null", 600, 80, with(8, 4)),
+		}}, []string{
+			"The highest throughput: queue in cycle with 1 goroutine, 2.00× the next; null in cycle with 8 goroutines, 2.00× the next.",
+			"The lowest p99 wait: queue in cycle with 8 goroutines, where the next waits 1.60× as long.",
+			"Ties in p99 wait, within the spread of the rounds: null and queue in cycle with 1 goroutine.",
+		}},
 		"an open loop": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("null", 990, 80, rated, failing(0.009)), cell("static", 700, 90, rated, failing(0.3))}}, []string{
 			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
 			"With 1 k arrivals/s (burst) queue and null keep up; static did 70 % of it.",
-			"static fails: up to 30 % of its ops (burst with 1 k arrivals/s, at most 50 goroutines, size 4), by refused and timeout. Its waits do not compare.",
+			"static fails: up to 30 % of its ops (burst), by refused and timeout. Its waits do not compare.",
 		}},
 		"fewer arrivals than the rate by chance are no failing": {result.File{Cells: []result.Cell{cell("queue", 900, 50, rated), cell("null", 900, 80, rated)}}, []string{
 			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
@@ -136,14 +143,14 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		}},
 		"unfit in a part of a workload": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, with(1, 4)), cell("queue", 1000, 50),
 			cell("static", 1000, 50, with(1, 4)), resulttest.Unfit(cell("static", 1, 1), "it lends to one")}}, []string{
-			"Ties in throughput, within the spread of the rounds: queue and static in cycle with 1 goroutine, size 4.",
-			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle with 1 goroutine, size 4.",
+			"Ties in throughput, within the spread of the rounds: queue and static in cycle with 1 goroutine.",
+			"Ties in p99 wait, within the spread of the rounds: queue and static in cycle with 1 goroutine.",
 			"static is unfit for cycle with 8 goroutines: it lends to one.",
 		}},
 		"who fails does not win by waiting little": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("assertion", 900, 1, failing(0.4))}}, []string{
 			"The highest throughput: queue in cycle, 1.11× the next.",
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
-			"assertion fails: up to 40 % of its ops (cycle with 8 goroutines, size 4), by refused and timeout. Its waits do not compare.",
+			"assertion fails: up to 40 % of its ops (cycle), by refused and timeout. Its waits do not compare.",
 		}},
 		"who failed on the way does not win": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80),
 			cell("static", 5000, 1, func(c *result.Cell) { c.Failed = "round 4: a wake-up was lost" })}}, []string{
