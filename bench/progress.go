@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -60,7 +61,8 @@ func (p *progress) step(at trial.Progress) {
 			progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	p.bar.ChangeMax(max(at.All, 1))
-	p.bar.Describe(rest(at))
+	width, _ := terminal(p.w)
+	p.bar.Describe(shorten(rest(at), width-beside))
 	p.bar.Set(at.Done) // an error of the terminal is seen elsewhere
 }
 
@@ -71,6 +73,18 @@ func rest(at trial.Progress) string {
 		text += ": " + at.Now
 	}
 	return text
+}
+
+// beside is how many columns the bar takes, its numbers included: more, and the bar itself would get shorter.
+const beside = 42
+
+// shorten cuts text to so many columns, but not so far that the time is lost.
+func shorten(text string, columns int) string {
+	columns = max(columns, len("59m59s left"))
+	if utf8.RuneCountInString(text) <= columns {
+		return text
+	}
+	return string([]rune(text)[:columns-1]) + "…"
 }
 
 // clear takes the bar away.

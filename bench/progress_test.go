@@ -17,3 +17,19 @@ func TestProgressNamesWhatComesNowIfAnythingDoes(t *testing.T) {
 		}
 	}
 }
+
+func TestADescriptionIsCutBeforeTheBarIs(t *testing.T) {
+	for _, c := range []struct {
+		text    string
+		columns int
+		want    string
+	}{
+		{"3s left: µ of size 4", 20, "3s left: µ of size 4"},
+		{"3s left: µ of size 4", 12, "3s left: µ …"},
+		{"2m59s left: query", -5, "2m59s left…"},
+	} {
+		if got := shorten(c.text, c.columns); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

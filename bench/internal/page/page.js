@@ -90,7 +90,7 @@
 	});
 	const shown = (pool) => !off.has(data.pools[pool]);
 	// room is how wide names may be; longer ones are cut.
-	const room = (names, width, share) => Math.min(width * share, 8 + 7 * Math.max(0, ...names.map((n) => n.length)));
+	const room = (names, width, share) => Math.min(width * share, 14 + 7 * Math.max(0, ...names.map((n) => n.length)));
 	// Axes that begin and end at powers of ten.
 	const decades = (values) => {
 		const all = values.filter((v) => v !== null && v > 0);
