@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lidopool/lido/bench/internal/result"
 	"github.com/lidopool/lido/bench/internal/words"
@@ -124,6 +125,9 @@ func title(c result.Cell) string {
 	return s + ", " + number(c.Goroutines, "goroutine")
 }
 
+// longestHead is how long the head of a column of figures may be: a name with settings would make it wider than the rest.
+const longestHead = 16
+
 // table has a row for each cell.
 func table(cells []result.Cell, baseline string) grid {
 	g := grid{indent: "  ", after: map[int]string{}}
@@ -144,7 +148,11 @@ func table(cells []result.Cell, baseline string) grid {
 	}
 	add("ops/s", 0, false, func(c result.Cell) string { return words.Count(c.Median.OpsPerSec) })
 	add("±", 95, false, words.Spread)
-	add("× "+baseline, 98, false, func(c result.Cell) string { return words.Ratio(c.Ratio) })
+	ratio := "× " + baseline
+	if utf8.RuneCountInString(ratio) > longestHead {
+		ratio = "ratio" // to what, the summary says
+	}
+	add(ratio, 98, false, func(c result.Cell) string { return words.Ratio(c.Ratio) })
 	add("per op", 60, false, func(c result.Cell) string { return known(c.Median.NsPerOp, words.Time) })
 	add("wait p50", 55, false, func(c result.Cell) string { return known(float64(c.Median.WaitP50), words.Time) })
 	add("p99", 90, false, func(c result.Cell) string { return known(float64(c.Median.WaitP99), words.Time) })

@@ -56,6 +56,22 @@ func TestATableFitsIntoTheTerminal(t *testing.T) {
 	}
 }
 
+func TestALongNameIsNeitherRepeatedNorTheHeadOfAColumn(t *testing.T) {
+	f := file()
+	f.Cells = f.Cells[:1]
+	f.Cells[0].Pool, f.Method.Baseline = "queue?size=2&max_overflow=3", "queue?size=2&max_overflow=3"
+	f.Cells[0].Workload, f.Cells[0].Spec = "hold-sleep?for=20ms", "hold-sleep?hold=sleep&for=20ms"
+	var b bytes.Buffer
+	if err := text.Table(&b, f, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nhold-sleep (hold=sleep&for=20ms), 1 goroutine\n", "±  ratio   per op"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("does not contain %q:\n%s", want, b.String())
+		}
+	}
+}
+
 func TestATableOfNothingIsNoPanic(t *testing.T) {
 	for _, f := range []result.File{{}, {Cells: make([]result.Cell, 1)}, {Timelines: make([]result.Timeline, 1)}} {
 		var b bytes.Buffer

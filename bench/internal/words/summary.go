@@ -26,9 +26,26 @@ func Summarize(f result.File) []string {
 		all = append(all, fmt.Sprintf("Ratios are multiples of the throughput of %s in the same rounds.", b))
 	}
 	if len(all) == 0 {
-		return []string{"Nothing has been measured yet."}
+		return []string{unsaid(f.Cells)}
 	}
 	return all
+}
+
+// unsaid is what there is to say of cells of which nothing else can be said.
+func unsaid(cells []result.Cell) string {
+	var pools []string
+	for _, c := range cells {
+		if Measured(c) && !slices.Contains(pools, c.Pool) {
+			pools = append(pools, c.Pool)
+		}
+	}
+	switch len(pools) {
+	case 0:
+		return "Nothing has been measured yet."
+	case 1:
+		return fmt.Sprintf("Only %s has been measured: there is nothing to compare it with.", pools[0])
+	}
+	return fmt.Sprintf("%s have been measured, but nothing that can be compared.", List(pools, most))
 }
 
 // A score is where somebody leads.
@@ -266,7 +283,7 @@ func failures(conditions []Condition) []string {
 		}
 		for _, c := range n.Cells {
 			share := FailureShare(c)
-			if !Measured(c) || share <= failing || share <= least+failing && len(n.Cells) > 1 {
+			if !Measured(c) || share <= failing || share <= least+failing && len(n.Cells) > 1 && share < 1 {
 				continue
 			}
 			w, seen := of[c.Pool]

@@ -86,6 +86,12 @@ func failing(share float64) func(*result.Cell) {
 	}
 }
 
+func broken(c *result.Cell) {
+	for i := range c.Samples {
+		c.Samples[i].Errors = map[string]uint64{"use failed": 40}
+	}
+}
+
 func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 	rated := func(c *result.Cell) { c.Workload, c.Spec, c.Rate, c.Goroutines = "burst", "burst", 1000, 50 }
 	for name, c := range map[string]struct {
@@ -93,7 +99,12 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 		want []string
 	}{
 		"nothing":                {result.File{}, []string{"Nothing has been measured yet."}},
-		"one pool is no contest": {result.File{Cells: []result.Cell{cell("queue", 1000, 50)}}, []string{"Nothing has been measured yet."}},
+		"one pool is no contest": {result.File{Cells: []result.Cell{cell("queue", 1000, 50)}}, []string{"Only queue has been measured: there is nothing to compare it with."}},
+		"nothing in common":      {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 1000, 50, with(1, 4))}}, []string{"queue and null have been measured, but nothing that can be compared."}},
+		"where nothing succeeds all are told off": {result.File{Cells: []result.Cell{cell("queue", 0, 50, broken), cell("null", 0, 80, broken)}}, []string{
+			"queue fails: up to 100 % of its ops (cycle), by use failed. Its waits do not compare.",
+			"null fails: up to 100 % of its ops (cycle), by use failed. Its waits do not compare.",
+		}},
 		"a winner": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80), cell("static", 100, 90)}}, []string{
 			"The highest throughput: queue in cycle, 2.00× the next.",
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
