@@ -33,7 +33,11 @@ func openBackend(ctx context.Context, text string) (target.Backend, error) {
 	signal.Ignore(syscall.SIGPIPE)
 	b, err := target.Open(ctx, text)
 	if ctx.Err() != nil {
-		return nil, errInterrupted
+		interrupted := errInterrupted
+		if err == nil { // it came at the last moment
+			closeBackend(b, &interrupted)
+		}
+		return nil, interrupted
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--backend: %w", err)

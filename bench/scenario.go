@@ -155,7 +155,7 @@ func (d *drama) run(c *cobra.Command, names []string) (err error) {
 	}
 	p.file.Summary = words.Summarize(p.file)
 	d.live.publish(p.file, trial.Progress{Done: p.done, All: len(scenes) * len(pools)})
-	return finish(c, p.file, d.outputs, text.Timelines)
+	return errors.Join(finish(c, p.file, d.outputs, text.Timelines), p.behind)
 }
 
 // A play is scenarios under way.
@@ -166,6 +166,7 @@ type play struct {
 	file   result.File
 	watch  func(result.File, trial.Progress)
 	done   int
+	behind error // what the backend of a scenario that was ended may have left behind
 }
 
 func (d *drama) playFor(scenes []scenario.Scenario, pools []strategy) *play {
@@ -194,8 +195,15 @@ func (p *play) run(ctx context.Context) error {
 			p.file.Seconds = time.Since(p.file.Started).Seconds()
 			p.watch(p.file, trial.Progress{Done: p.done, All: len(p.scenes) * len(p.pools), Left: p.left(), Now: s.Name + ", " + pool.name})
 			t, err := p.one(ctx, s, pool)
-			if ctx.Err() == nil && err != nil {
+			var left *failure
+			switch {
+			case err == nil:
+			case ctx.Err() == nil && t.Failed != "":
+				t.Failed += "; " + err.Error()
+			case ctx.Err() == nil:
 				t.Failed = err.Error()
+			case errors.As(err, &left): // that it was ended is known
+				p.behind = left
 			}
 			if ctx.Err() == nil || len(t.Points) > 0 {
 				p.file.Timelines = append(p.file.Timelines, t)
@@ -234,7 +242,7 @@ func (p *play) one(ctx context.Context, s scenario.Scenario, pool strategy) (t r
 	if err != nil {
 		return t, err
 	}
-	defer func() { err = errors.Join(err, b.Close()) }()
+	defer closeBackend(b, &err)
 	t.Backend = b.Name()
 	target, err := b.Target(config)
 	if err != nil {
