@@ -34,8 +34,11 @@ func openBackend(ctx context.Context, text string) (target.Backend, error) {
 	b, err := target.Open(ctx, text)
 	if ctx.Err() != nil {
 		interrupted := errInterrupted
-		if err == nil { // it came at the last moment
+		switch {
+		case err == nil: // it came at the last moment
 			closeBackend(b, &interrupted)
+		case errors.Is(err, target.ErrLeft):
+			interrupted = errors.Join(interrupted, failed("--backend: %w", err))
 		}
 		return nil, interrupted
 	}

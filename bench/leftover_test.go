@@ -57,7 +57,7 @@ func TestAScenarioThatIsEndedTellsWhatItLeavesBehind(t *testing.T) {
 	cancel()
 	got := <-ended
 	exec("ROLLBACK")
-	if got.code == 0 || got.code == 130 || !strings.Contains(got.stderr, "close of the backend: ") || !strings.Contains(got.stderr, "locked") {
+	if got.code == 0 || got.code == 130 || !strings.Contains(got.stderr, "left behind: table lidobench") || !strings.Contains(got.stderr, "locked") {
 		t.Errorf("a table that cannot be dropped: exit code %d, %q; want another than 130, and a word about it", got.code, got.stderr)
 	}
 }

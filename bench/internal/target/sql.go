@@ -98,6 +98,9 @@ func (d *database) start(ctx context.Context) (err error) {
 	return exec(ctx, d.admin, "INSERT INTO "+d.table+" VALUES "+strings.Join(values, ", "))
 }
 
+// ErrLeft is wrapped by an error of Open or Close after which there is something left that it had made.
+var ErrLeft = errors.New("target: left behind")
+
 // dropAnyhow drops the table, over another connection if that of our own has died since it was used last.
 func (d *database) dropAnyhow(ctx context.Context) error {
 	drop := func(c *sqldriver.Conn) error { return exec(ctx, c, "DROP TABLE IF EXISTS "+d.table) }
@@ -105,7 +108,10 @@ func (d *database) dropAnyhow(ctx context.Context) error {
 	if err != nil {
 		err = d.asAdmin(ctx, drop)
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: table %s: %w", ErrLeft, d.table, err)
+	}
+	return nil
 }
 
 // Name implements Backend.
