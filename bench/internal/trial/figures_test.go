@@ -86,6 +86,8 @@ func TestTheSpreadIsTheMiddleHalf(t *testing.T) {
 	}{
 		{nil, 0},
 		{[]float64{7}, 0},
+		{[]float64{0, 0, 0}, 0},
+		{[]float64{0, 0, 0, 5, 6}, 1},            // nothing was done in most rounds
 		{[]float64{10, 12, 8}, 0.4},              // too few for halves: all
 		{[]float64{10, 10, 10, 10, 1000}, 0},     // an outlier is not in the middle half
 		{[]float64{1, 2, 3, 4, 5}, 2. / 3},       // from 2 to 4
