@@ -23,6 +23,9 @@ func openBackend(ctx context.Context, text string) (target.Backend, error) {
 		if shown(name) != name {
 			return nil, errors.New("--backend env: wants the name of an environment variable, as in env:DATABASE_URL; give what may hold a password in that variable")
 		}
+		if name == "" {
+			return nil, fmt.Errorf("--backend env: names no variable: give one, as in env:DATABASE_URL")
+		}
 		text = os.Getenv(name)
 		if text == "" {
 			return nil, fmt.Errorf("--backend env:%s: the environment variable %s is empty or not set", name, name)

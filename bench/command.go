@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,13 +45,32 @@ processor time. It shows how they fare in bad moments, and compares results with
 	root.AddCommand(runCommand(), scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" { // it would answer an unknown shell with its help
+		switch c.Name() {
+		case "completion": // it would answer an unknown shell with its help
 			c.Args = knownCommand
 			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		case "help": // it would answer an unknown command with the help of lidobench
+			c.Args = func(_ *cobra.Command, args []string) error { return knownCommands(root, args) }
 		}
 	}
 	return root
+}
+
+// knownCommands refuses args that are not the names of commands, each a sub-command of that before it.
+func knownCommands(c *cobra.Command, args []string) error {
+	for i, name := range args {
+		if !c.HasSubCommands() {
+			return fmt.Errorf("%s has no sub-commands, such as %.64q", c.CommandPath(), name)
+		}
+		at := slices.IndexFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == name })
+		if at < 0 {
+			return knownCommand(c, args[i:])
+		}
+		c = c.Commands()[at]
+	}
+	return nil
 }
 
 // knownCommand refuses what is no command, and names the nearest.

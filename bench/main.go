@@ -16,8 +16,15 @@ func main() {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
 		ends = append(ends, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), ends...)
-	context.AfterFunc(ctx, stop) // the first signal ends the run, a second one the process
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, ends...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		cancel() // the first signal ends the run
+		<-signals
+		os.Exit(130) // a second one the process; not by its default, which may be to be ignored, as in the background of a shell
+	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -42,6 +42,7 @@ func TestWhatCannotBeDoneIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 		says []string
 	}{
 		{"rum", []string{`lidobench "rum"`, `did you mean "run"?`}},
+		{"help rum", []string{`"rum"`, `did you mean "run"?`}},
 		{"scenario outge", []string{`"outge"`, `did you mean "outage"?`}},
 		{"scenario outage outage", []string{`"outage" is given twice`}},
 		{"scenario --size -1", []string{"--size is -1"}},
@@ -76,6 +77,7 @@ func TestWhatCannotBeDoneIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 		{"run --strategy null --baseline queue", []string{`--baseline "queue"`, "known: null"}},
 		{"run --backend sqlit", []string{`"sqlit"`}},
 		{"run --backend synthetic?opn=1ms", []string{"opn", `did you mean "open"?`}},
+		{"run --backend env:", []string{"env: names no variable", "env:DATABASE_URL"}},
 		{"run --backend env:LIDOBENCH_EMPTY", []string{"LIDOBENCH_EMPTY is empty or not set"}},
 		{"run --backend env:LIDOBENCH_SECRET", []string{"--backend"}},
 		{"run --backend env:postgres://app:s3cret@db/x", []string{"the name of an environment variable"}},

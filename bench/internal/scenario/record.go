@@ -148,8 +148,11 @@ func quantile(times []time.Duration, share float64) time.Duration {
 const recoveryWindow = 200 * time.Millisecond
 
 // recovery is how long after over the throughput was back at nine tenths of so many a second: from when the
-// next recoveryWindow has as many. It is -1 if that was not before end.
+// next recoveryWindow has as many. It is -1 if that was not before end, or if there was nothing to come back to.
 func recovery(served []time.Duration, over, end time.Duration, rate float64) time.Duration {
+	if rate <= 0 {
+		return -1
+	}
 	slices.Sort(served)
 	need := max(1, int(math.Ceil(0.9*rate*recoveryWindow.Seconds())))
 	first, _ := slices.BinarySearch(served, over)

@@ -409,4 +409,7 @@ func TestRecoveryIsWhenTheThroughputIsBack(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tc.what, got, tc.want)
 		}
 	}
+	if got := scenario.Recovery(every(5, end, 10), over*time.Millisecond, end*time.Millisecond, 0); got != -1 {
+		t.Errorf("who served nothing before is back after %v", got)
+	}
 }
