@@ -15,14 +15,16 @@ import (
 
 // newCommand is the command line.
 func newCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
-	version := false
+	version, run := false, runCommand()
 	root := &cobra.Command{
 		Use:   "lidobench",
 		Short: "Measure pooling strategies against each other",
 		Long: `Lidobench measures Lido's pooling strategies against each other, on your own database or on
 resources made up for the purpose: throughput, waits to the 99.9th percentile, fairness, opens, allocations,
-processor time. It shows how they fare in bad moments, and compares results with older ones.`,
-		Example: `  lidobench run                                   all strategies on embedded SQLite, under a minute
+processor time. It shows how they fare in bad moments, and compares results with older ones.
+
+Without a command it does what lidobench run does.`,
+		Example: `  lidobench                                       all strategies on embedded SQLite, under a minute
   lidobench run --backend env:DATABASE_URL --html report.html
   lidobench scenario outage --strategy queue,null
   lidobench list`,
@@ -33,7 +35,8 @@ processor time. It shows how they fare in bad moments, and compares results with
 			if version {
 				return tellVersion(c)
 			}
-			return c.Help()
+			run.SetContext(c.Context())
+			return run.RunE(run, nil)
 		},
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return notEmpty(c) },
 	}
@@ -42,7 +45,7 @@ processor time. It shows how they fare in bad moments, and compares results with
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(), scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
+	root.AddCommand(run, scenarioCommand(), compareCommand(), reportCommand(), listCommand(), versionCommand())
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

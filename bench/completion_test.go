@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -59,8 +60,13 @@ func TestEachCommandHasHelpWithExamples(t *testing.T) {
 			}
 		}
 	}
-	if bare, help := lidobench(t.Context()), lidobench(t.Context(), "--help"); bare.code != 0 || bare.stdout != help.stdout {
-		t.Errorf("without arguments: exit code %d, and not the help:\n%s", bare.code, bare.stdout)
+}
+
+func TestWithoutACommandItRuns(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if bare, run := lidobench(ended), lidobench(ended, "run"); bare != run || bare.code != 130 {
+		t.Errorf("without arguments: exit code %d, %q\nrun: exit code %d, %q\nwant the same, and 130", bare.code, bare.stderr, run.code, run.stderr)
 	}
 }
 
