@@ -121,6 +121,7 @@ func (s strategy) subject(b target.Backend) trial.Subject {
 		Sized:  s.sized(),
 		Size:   s.seats(),
 		Open:   func(_ context.Context, size int) (load.Target, error) { return b.Target(s.with(size)) },
+		Shared: s.config.Kind == "static",
 		Unfit:  s.unfit,
 	}
 }

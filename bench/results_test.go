@@ -26,7 +26,7 @@ var kept = []struct {
 	{"arrivals", nil, []string{"run", "--backend", "synthetic?open=20ms&use=exp:2ms",
 		"--strategy", "queue,queue?max_overflow=10,null,singleton", "--size", "10", "--goroutines", "200", "--window", "1s",
 		"--workload", "burst?rate=1000&burst=1,burst?rate=2500&burst=1,burst?rate=4000&burst=1,burst?rate=2500&burst=50"}},
-	{"scenarios", nil, []string{"scenario", "--strategy", "queue,null,static"}},
+	{"scenarios", nil, []string{"scenario", "--strategy", "queue,queue?shed=true,null"}},
 }
 
 // TestResults measures bench/results again, or those that LIDO_BENCH_RESULTS names. It takes minutes, and measures nothing that could fail.

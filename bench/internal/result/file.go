@@ -55,6 +55,9 @@ type Cell struct {
 	Size       int     `json:"size,omitempty"`   // resources the pool may have; 0: its own affair
 	Rate       float64 `json:"rate,omitempty"`   // arrivals per second asked for. 0: closed loop
 
+	// Shared says that several hold a resource at the same time. If its users take turns, they wait within the op,
+	// after the acquire: such waits do not compare with those of other pools.
+	Shared bool `json:"shared,omitempty"`
 	// Unfit says why it was not measured: the pool cannot do that work.
 	Unfit string `json:"unfit,omitempty"`
 	// Failed is the error that ended its measurement.

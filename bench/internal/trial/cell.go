@@ -29,7 +29,7 @@ func (p Plan) newCell(s Subject, w load.Workload, goroutines, size int) *cell {
 	c := &cell{subject: s, workload: w, goroutines: goroutines, size: size}
 	c.row = result.Cell{
 		Workload: w.Name, Spec: w.String(), Backend: p.Backend, Pool: s.Name,
-		Goroutines: goroutines, Size: c.seats(), Rate: w.Rate,
+		Goroutines: goroutines, Size: c.seats(), Rate: w.Rate, Shared: s.Shared && goroutines > 1,
 	}
 	if s.Config != nil {
 		c.row.Config = s.Config(size)

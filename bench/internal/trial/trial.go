@@ -19,6 +19,8 @@ type Subject struct {
 	Size int
 	// Open makes a new pool with so many resources, which is closed after a window.
 	Open func(ctx context.Context, size int) (load.Target, error)
+	// Shared says that several hold a resource of it at the same time.
+	Shared bool
 	// Unfit says why it cannot do a workload with so many goroutines, or nothing. Nil: it can do all.
 	Unfit func(w load.Workload, goroutines, size int) string
 }

@@ -38,7 +38,8 @@ func (n Condition) Fastest() Leaders {
 	}, false)
 }
 
-// Calmest are those of the lowest p99 wait, of the pools that do not fail more often than others.
+// Calmest are those of the lowest p99 wait, of the pools that do not fail more often than others, and lend
+// a resource to one at a time.
 func (n Condition) Calmest() Leaders {
 	least := math.Inf(1)
 	for _, c := range n.Cells {
@@ -47,7 +48,7 @@ func (n Condition) Calmest() Leaders {
 		}
 	}
 	return n.lead(func(c result.Cell) (figure, spread float64) {
-		if c.Median.Ops == 0 || FailureShare(c) > least+failing {
+		if c.Median.Ops == 0 || c.Shared || FailureShare(c) > least+failing {
 			return 0, 0
 		}
 		return float64(c.Median.WaitP99), spreadOf(c, func(s result.Sample) float64 { return float64(s.WaitP99) })

@@ -21,20 +21,40 @@ func Summarize(f result.File) []string {
 	all = append(all, arrivals(conditions)...)
 	all = append(all, absences(f.Cells)...)
 	all = append(all, failures(conditions)...)
+	all = append(all, sharing(f.Cells)...)
 	all = append(all, scenarios(f.Timelines)...)
 	if b := f.Method.Baseline; b != "" && slices.ContainsFunc(f.Cells, func(c result.Cell) bool { return c.Pool != b && c.Ratio > 0 }) {
 		all = append(all, fmt.Sprintf("Ratios are multiples of the throughput of %s in the same rounds.", b))
 	}
 	if len(all) == 0 {
-		return []string{unsaid(f.Cells)}
+		return []string{unsaid(f)}
 	}
 	return all
 }
 
-// unsaid is what there is to say of cells of which nothing else can be said.
-func unsaid(cells []result.Cell) string {
+// sharing says whose waits are no waits.
+func sharing(cells []result.Cell) []string {
 	var pools []string
 	for _, c := range cells {
+		if c.Shared && Measured(c) && !slices.Contains(pools, c.Pool) {
+			pools = append(pools, c.Pool)
+		}
+	}
+	if len(pools) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: whoever acquires at once may wait for others within the use of what all share. Such waits do not compare.", List(pools, most))}
+}
+
+// unsaid is what there is to say of a result of which nothing else can be said.
+func unsaid(f result.File) string {
+	var pools []string
+	for _, t := range f.Timelines {
+		if t.Verdict.Ops > 0 && !slices.Contains(pools, t.Pool) {
+			pools = append(pools, t.Pool)
+		}
+	}
+	for _, c := range f.Cells {
 		if Measured(c) && !slices.Contains(pools, c.Pool) {
 			pools = append(pools, c.Pool)
 		}

@@ -169,6 +169,15 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
 			"static failed in cycle with 8 goroutines: round 4: a wake-up was lost.",
 		}},
+		"who shares does not win by waiting within the use": {result.File{Cells: []result.Cell{cell("queue", 1000, 50), cell("null", 500, 80),
+			cell("static", 100, 1, func(c *result.Cell) { c.Shared = true })}}, []string{
+			"The highest throughput: queue in cycle, 2.00× the next.",
+			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
+			"static: whoever acquires at once may wait for others within the use of what all share. Such waits do not compare.",
+		}},
+		"one pool in a scenario": {result.File{Timelines: []result.Timeline{{Scenario: "slow", Pool: "queue", Verdict: result.Verdict{Ops: 1}}}}, []string{
+			"Only queue has been measured: there is nothing to compare it with.",
+		}},
 		"where all fail by design nobody is told off": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, failing(0.2)), cell("null", 500, 80, failing(0.2))}}, []string{
 			"The highest throughput: queue in cycle, 2.00× the next.",
 			"The lowest p99 wait: queue in cycle, where the next waits 1.60× as long.",
