@@ -11,14 +11,53 @@ import (
 	"github.com/lidopool/lido/bench/internal/replace"
 )
 
-// Write writes f as JSON. Whatever cannot be written is known before the first byte.
+// Write writes f as JSON, with a line for each cell and timeline. Whatever cannot be written is known before the
+// first byte.
 func Write(w io.Writer, f File) error {
-	text, err := json.MarshalIndent(f, "", "\t")
+	text, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(text, '\n'))
+	_, err = w.Write(append(broken(text, 2), '\n'))
 	return err
+}
+
+// broken is compact JSON with line breaks in the outermost levels.
+func broken(text []byte, levels int) []byte {
+	var all []byte
+	level, quoted := 0, false
+	line := func() { all = append(append(all, '\n'), "\t\t\t\t"[:level]...) }
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			all = append(all, c)
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case (c == '}' || c == ']') && level > 0:
+			level--
+			if level < levels && text[i-1] != '{' && text[i-1] != '[' {
+				line()
+			}
+		}
+		all = append(all, text[i])
+		if quoted {
+			continue
+		}
+		switch c := text[i]; {
+		case c == '{' || c == '[':
+			level++
+			if level <= levels && text[i+1] != '}' && text[i+1] != ']' {
+				line()
+			}
+		case c == ',' && level <= levels:
+			line()
+		case c == ':' && level <= levels:
+			all = append(all, ' ')
+		}
+	}
+	return all
 }
 
 // WriteFile writes f to a file as a whole or not at all, as replace.File does.

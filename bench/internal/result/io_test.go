@@ -30,6 +30,27 @@ func TestAFileIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestACellIsALineWhateverItIsCalled(t *testing.T) {
+	f := result.File{Format: result.Format, Started: time.Unix(0, 0).UTC()}
+	for _, name := range []string{"queue", `{"a": [1, "b\\"]}`, "\\", `"`, "}],"} {
+		f.Cells = append(f.Cells, result.Cell{Pool: name, Samples: []result.Sample{{Ops: 1}, {Ops: 2}}})
+	}
+	var text bytes.Buffer
+	if err := result.Write(&text, f); err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(text.String()) {
+		if strings.Contains(line, `"pool":`) {
+			lines++
+		}
+	}
+	got, err := result.Read(&text)
+	if diff := cmp.Diff(f, got); err != nil || diff != "" || lines != len(f.Cells) {
+		t.Errorf("%d cells on %d lines, want one on each; read back: %v\n%s", len(f.Cells), lines, err, diff)
+	}
+}
+
 func TestWhatCannotBeWrittenLeavesTheFileAlone(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "result.json")
 	if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
