@@ -16,7 +16,17 @@ var pictures = []struct {
 	result string // in bench/results
 	part   string // what the heading of the part says, in full
 	figure string // its caption. "": all figures of the part
-}{}
+}{
+	{"strategies", "sqlite.json", "At a glance", "Throughput against the baseline"},
+	{"postgres", "postgres.json", "query", "Throughput over goroutines"},
+	{"sizes", "sizes.json", "query", "Throughput of queue, ops/s"},
+	{"fairness", "queues.json", "contention", "Throughput over goroutines"},
+	{"fairness-waits", "queues.json", "contention", "p99 wait over goroutines"},
+	{"arrivals", "arrivals.json", "burst?rate=4000&burst=1", "Waits by percentile"},
+	{"spike", "scenarios.json", "spike", ""},
+	{"outage", "scenarios.json", "outage", ""},
+	{"saturation", "scenarios.json", "saturation", ""},
+}
 
 // make pictures draws docs/pictures. As a test it sees to it that what the pictures show is there.
 func TestPictures(t *testing.T) {
@@ -31,7 +41,7 @@ func TestPictures(t *testing.T) {
 			}
 			b = open(t, desk, file(t, f))
 			b.unfold()
-			ask[int](b, `(document.head.insertAdjacentHTML('beforeend', '<style>details.data{display:none}</style>'), 0)`)
+			ask[int](b, `(document.head.insertAdjacentHTML('beforeend', '<style>details.data{display:none} [id^=picture-]{padding:16px;background:#fff}</style>'), 0)`)
 			tabs[p.result] = b
 		}
 		found := fmt.Sprintf(`[...document.querySelectorAll('section')].filter(s => s.querySelector(':scope > h2')?.lastChild.textContent.trim() === %q)`, p.part)
