@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -243,9 +244,11 @@ func empty(f result.File) bool {
 	return len(f.Timelines) == 0
 }
 
+// failures counts the measurements that failed, and those in which nothing ever went well, as with a backend that is
+// down: a program that waits for a result should notice.
 func failures(f result.File) (n int) {
 	for _, c := range f.Cells {
-		if c.Failed != "" {
+		if c.Failed != "" || len(c.Samples) > 0 && !slices.ContainsFunc(c.Samples, func(s result.Sample) bool { return s.Ops > 0 }) {
 			n++
 		}
 	}

@@ -164,6 +164,13 @@ func TestAWriterThatFailsIsAFailure(t *testing.T) {
 	})
 }
 
+func TestARunInWhichNothingGoesWellFails(t *testing.T) {
+	got := lidobench(t.Context(), "run", "--backend", "synthetic?openfail=1", "--workload", "query", "--strategy", "null", "--goroutines", "1", "--rounds", "1", "--window", "20ms", "--warm", "0s")
+	if got.code != 1 || !strings.Contains(got.stderr, "1 of 1 measurements failed") || !strings.Contains(got.stdout, "open failed") {
+		t.Errorf("exit code %d, %q, want 1; printed:\n%s", got.code, got.stderr, got.stdout)
+	}
+}
+
 // A stuck backend cannot be closed.
 type stuck struct{ target.Backend }
 
