@@ -62,6 +62,24 @@ var rules = []rule{{
 	dir: "examples/...", ours: list("..."), theirs: list("..."),
 	why: "an example shows what a user would write",
 }, {
+	dir: "bench/internal/result/...", ours: list("bench/internal/result", "bench/internal/replace"), theirs: nil,
+	why: "a result is what all others write and read, and knows none of them",
+}, {
+	dir: "bench/internal/load", ours: list("bench/internal/result", "internal/settings"), theirs: list("github.com/HdrHistogram/hdrhistogram-go"),
+	why: "what measures must not know what it measures: no pool, no strategy, no database",
+}, {
+	dir: "bench/internal/trial", ours: list("bench/internal/load", "bench/internal/result", "bench/internal/words"), theirs: nil,
+	why: "who compares knows pools as subjects only, so that peers are compared by the same rules",
+}, {
+	dir: "bench/internal/words", ours: list("bench/internal/result"), theirs: nil,
+	why: "what shows a result needs nothing but the result",
+}, {
+	dir: "bench/internal/text", ours: list("bench/internal/compare", "bench/internal/result", "bench/internal/words"), theirs: nil,
+	why: "what shows a result needs nothing but the result",
+}, {
+	dir: "bench/internal/page", ours: list("bench/internal/trial", "bench/internal/result", "bench/internal/words"), theirs: nil,
+	why: "what shows a result needs nothing but the result, and the progress of a run",
+}, {
 	dir: "bench/...", ours: list("..."), theirs: list("..."),
 	why: "a benchmark may measure everything",
 }}
