@@ -8,7 +8,8 @@
 # cannot or may not install one. As root on Debian it installs the package. As
 # another user there it unpacks it below the user's cache, where only the tests look.
 # On Ubuntu the package is a stub for a snap, which runs neither in a container
-# nor without its daemon: there it says what to install instead.
+# nor without its daemon: there root gets Google Chrome, from Google, and
+# others are told so.
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
@@ -20,6 +21,7 @@ system=${LIDO_ROOT:-}
 prefix=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/lido/browser
 # The font is for machines that have none: a page without text is not what tests should see.
 packages='chromium fonts-dejavu-core'
+chrome=https://dl.google.com/linux/direct/google-chrome-stable_current_amd64.deb
 work=''
 clean() {
 	[ -z "$work" ] || rm -rf "$work"
@@ -67,10 +69,22 @@ fetch() {
 	END
 }
 
+# install_chrome installs the package that Google has for Ubuntu, but not the source of updates that it comes with.
+install_chrome() {
+	[ "$(dpkg --print-architecture)" = amd64 ] || return 1
+	say "no Chromium, installing Google Chrome: Ubuntu's own is a snap"
+	command -v curl >/dev/null 2>&1 || install curl ca-certificates || return 1
+	work=$(mktemp -d) && curl -fsSL --retry 3 -o "$work/chrome.deb" "$chrome" >&2 || return 1
+	[ -e "$system/etc/default/google-chrome" ] || {
+		mkdir -p "$system/etc/default" && echo 'repo_add_once="false"' >"$system/etc/default/google-chrome" || return 1
+	}
+	install "$work/chrome.deb" fonts-dejavu-core
+}
+
 explain() {
 	stop "no Chromium on this machine, in which tests look at lidobench's page. Install one with
   Debian   sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages
-  Ubuntu   curl -fLO https://dl.google.com/linux/direct/google-chrome-stable_current_amd64.deb &&
+  Ubuntu   curl -fLO $chrome &&
            sudo apt-get install -y ./google-chrome-stable_current_amd64.deb
            (its own package chromium is a snap)
   Fedora   sudo dnf install chromium
@@ -86,7 +100,7 @@ if [ -n "${LIDO_TEST_CHROMIUM:-}" ]; then
 		stop "LIDO_TEST_CHROMIUM=$LIDO_TEST_CHROMIUM is no program: name a Chromium, or unset it"
 elif ! found; then
 	if ubuntu_like; then
-		explain
+		! may_install || install_chrome || say "that did not work"
 	elif may_install; then
 		say "no Chromium, installing $packages with apt-get"
 		install $packages || stop "apt-get could not install $packages: its message above says why"

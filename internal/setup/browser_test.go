@@ -88,10 +88,52 @@ case $2 in *chromium.deb) mkdir -p "$3/usr/lib/chromium"; : >"$3/usr/lib/chromiu
 	}
 }
 
-func TestBrowserInstallsNoSnap(t *testing.T) {
+// newUbuntu is a fresh Ubuntu, used by root: its chromium is a stub.
+func newUbuntu(t *testing.T) *machine {
 	m := newBrowserless(t)
 	m.osRelease("ID=ubuntu\nID_LIKE=debian\n")
 	m.command("chromium-browser", "echo 'install it with: snap install chromium' >&2; exit 1")
+	m.command("dpkg", "echo amd64")
+	m.command("curl", `echo "curl" >>"$LOG"; while [ "$1" != -o ]; do shift; done; : >"$2"`)
+	m.command("apt-get", `echo "$*" | sed 's, /[^ ]*/, ,g' >>"$LOG"
+case $1,$* in
+install,*chrome.deb*) mkdir -p "$LIDO_ROOT/opt/google/chrome"; : >"$LIDO_ROOT/opt/google/chrome/chrome"; chmod +x "$LIDO_ROOT/opt/google/chrome/chrome" ;;
+esac`)
+	return m
+}
+
+func TestBrowserInstallsChromeForRootOnUbuntu(t *testing.T) {
+	m := newUbuntu(t)
+	m.run("browser.sh").wants(t, 0, "installing Google Chrome")
+	want := "curl\nupdate -q\ninstall -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 chrome.deb fonts-dejavu-core\n"
+	if m.log() != want {
+		t.Errorf("called\n%swant\n%s", m.log(), want)
+	}
+	if text, err := os.ReadFile(m.get("LIDO_ROOT") + "/etc/default/google-chrome"); string(text) != "repo_add_once=\"false\"\n" {
+		t.Errorf("its settings are %q, %v: it would add a source of packages", text, err)
+	}
+	m.run("browser.sh").wants(t, 0)
+	if m.log() != want {
+		t.Errorf("called again:\n%s", m.log())
+	}
+}
+
+func TestBrowserSaysWhatToInstallWhereChromeCannotBeHad(t *testing.T) {
+	for name, change := range map[string]func(*machine){
+		"no network":       func(m *machine) { m.command("curl", "echo 'could not resolve host' >&2; exit 6") },
+		"no such computer": func(m *machine) { m.command("dpkg", "echo arm64") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newUbuntu(t)
+			change(m)
+			m.run("browser.sh", "touch", "ran").wants(t, 2, "that did not work", "no Chromium on this machine", "google-chrome-stable_current_amd64.deb")
+		})
+	}
+}
+
+func TestBrowserInstallsNoSnap(t *testing.T) {
+	m := newUbuntu(t)
+	m.user("1000")
 	m.run("browser.sh", "touch", "ran").wants(t, 2, "no Chromium on this machine", "google-chrome-stable_current_amd64.deb", "LIDO_TEST_CHROMIUM")
 	if m.log() != "" {
 		t.Errorf("called apt-get:\n%s", m.log())
