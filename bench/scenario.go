@@ -24,7 +24,6 @@ type drama struct {
 	size       int
 	scale      float64
 	tick       time.Duration
-	seed       uint64
 	quiet      bool
 	outputs    outputs
 	live       live
@@ -53,7 +52,6 @@ it fares. Without names it plays all of them; lidobench list shows them. Each ha
 	f.IntVar(&d.size, "size", 0, "how many resources a pool may have that does not say so itself, null too; 0 is what the scenario is made for, and null without a bound")
 	f.Float64Var(&d.scale, "scale", 1, "how long a scenario is, as a multiple of its own length")
 	f.DurationVar(&d.tick, "tick", 50*time.Millisecond, "the time between two points of a timeline")
-	f.Uint64Var(&d.seed, "seed", 1, "of all that is drawn at random: arrivals, times")
 	d.outputs = newOutputs(c, "json", "csv", "html")
 	d.live.flags(c)
 	f.BoolVarP(&d.quiet, "quiet", "q", false, "tell nothing while it goes on")
@@ -171,7 +169,7 @@ type play struct {
 
 func (d *drama) playFor(scenes []scenario.Scenario, pools []strategy) *play {
 	return &play{drama: d, scenes: scenes, pools: pools, file: result.File{
-		Format: result.Format, Started: time.Now(), Method: result.Method{Seed: d.seed},
+		Format: result.Format, Started: time.Now(),
 	}}
 }
 
@@ -248,7 +246,7 @@ func (p *play) one(ctx context.Context, s scenario.Scenario, pool strategy) (t r
 	if err != nil {
 		return t, err
 	}
-	found, err := scenario.Run(ctx, s, target, b, scenario.Setting{Tick: p.tick, Scale: p.scale, Seed: p.seed})
+	found, err := scenario.Run(ctx, s, target, b, scenario.Setting{Tick: p.tick, Scale: p.scale})
 	found.Scenario, found.About, found.Backend, found.Pool, found.Config = t.Scenario, t.About, t.Backend, t.Pool, t.Config
 	return found, err
 }

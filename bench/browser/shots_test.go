@@ -14,7 +14,7 @@ import (
 func TestShots(t *testing.T) {
 	dir := os.Getenv("LIDO_SHOTS")
 	if dir == "" {
-		t.Skip("LIDO_SHOTS names no directory for screenshots")
+		t.Skip("screenshots for people: name a directory for them in LIDO_SHOTS")
 	}
 	address := file(t, resulttest.Rich())
 	for name, v := range map[string]view{"light": desk, "dark": night, "phone": phone} {

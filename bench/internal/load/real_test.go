@@ -134,7 +134,7 @@ func TestCPUWaitingTellsSleepersFromSpinners(t *testing.T) {
 	for range 10 {
 		sleeping = measure(t, newFake(2), "query", in).CPUWaiting
 		if sleeping < 0 && runtime.GOOS == "windows" {
-			t.Skip("the time of processors is not known on this system")
+			t.Skip("the time of processors is known on unix only: run this there")
 		}
 		awake = measure(t, spinning{newFake(2)}, "query", in).CPUWaiting
 		if sleeping >= 0 && awake > 10*max(sleeping, 0.005) {

@@ -275,7 +275,7 @@ func address(t *testing.T) string {
 			return n.IP.String()
 		}
 	}
-	t.Skip("this machine has no address but loopback")
+	t.Skip("this machine has no address but loopback: run this with a network")
 	return ""
 }
 

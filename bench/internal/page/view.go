@@ -198,7 +198,9 @@ func factsOf(f result.File) []facts {
 		put(&how, "Windows", window)
 	}
 	put(&how, "Baseline", m.Baseline)
-	put(&how, "Seed", strconv.FormatUint(m.Seed, 10))
+	if m.Rounds > 0 {
+		put(&how, "Seed", strconv.FormatUint(m.Seed, 10))
+	}
 	if f.Seconds > 0 {
 		put(&how, "Took", time.Duration(f.Seconds*float64(time.Second)).Round(time.Second/10).String())
 	}

@@ -39,7 +39,7 @@ func TestAFileIsWrittenAsAWholeOrNotAtAll(t *testing.T) {
 
 func TestAFileKeepsItsModeAndItsPlace(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("modes and links are those of unix")
+		t.Skip("modes and links are those of unix: run this there")
 	}
 	dir := t.TempDir()
 	name, link := filepath.Join(dir, "out"), filepath.Join(dir, "link")
@@ -62,7 +62,7 @@ func TestAFileKeepsItsModeAndItsPlace(t *testing.T) {
 
 func TestAPipeIsWrittenAsItGoes(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("needs /proc")
+		t.Skip("what is open is read in /proc: run this on Linux")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -103,7 +103,7 @@ func TestWhatCannotBeWrittenIsKnownBefore(t *testing.T) {
 
 func TestWhatIsReadOnlyStaysSo(t *testing.T) {
 	if os.Getuid() == 0 {
-		t.Skip("root may write everything")
+		t.Skip("root may write everything: run this as another user")
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

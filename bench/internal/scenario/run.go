@@ -241,9 +241,6 @@ func (r *run) point(at time.Duration) {
 		p.Waiting = waiting
 	}
 	r.points = append(r.points, p)
-	if r.in.Seen != nil {
-		r.in.Seen(p)
-	}
 }
 
 // goHome waits until the requests have ended, as each of them has to by its deadline.

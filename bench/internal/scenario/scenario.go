@@ -3,7 +3,6 @@ package scenario
 import (
 	"time"
 
-	"github.com/lidopool/lido/bench/internal/result"
 	"github.com/lidopool/lido/strategies"
 )
 
@@ -36,8 +35,6 @@ func (s Scenario) Fit(c strategies.Config) strategies.Config {
 type Setting struct {
 	Tick  time.Duration // default 50 ms
 	Scale float64       // default 1
-	Seed  uint64        // of nothing yet: all that comes, comes by a fixed schedule
-	Seen  func(result.Point)
 }
 
 func (s Setting) withDefaults() Setting {

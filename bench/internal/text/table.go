@@ -55,9 +55,9 @@ func header(w io.Writer, f result.File, width int) {
 		how = append(how, "on "+backend)
 	}
 	if m := f.Method; m.Rounds > 0 {
-		how = append(how, fmt.Sprintf("%s of %v each after %v to warm up", number(m.Rounds, "round"), m.Window, m.Warm))
+		how = append(how, fmt.Sprintf("%s of %v each after %v to warm up", number(m.Rounds, "round"), m.Window, m.Warm), fmt.Sprintf("seed %d", m.Seed))
 	}
-	how = append(how, fmt.Sprintf("seed %d", f.Method.Seed), f.Started.Format("2006-01-02 15:04"),
+	how = append(how, f.Started.Format("2006-01-02 15:04"),
 		"took "+long(time.Duration(f.Seconds*float64(time.Second))))
 	io.WriteString(w, wrap(strings.Join(how, ", "), "", "  ", width))
 }
