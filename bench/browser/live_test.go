@@ -69,6 +69,8 @@ func TestALivePageSaysThatTheProgramHasGone(t *testing.T) {
 	s := page.Serve(l)
 	address := "http://" + l.Addr().String() + "/"
 	b := open(t, desk, address, address+"events", address+"content")
+	s.Publish(resulttest.Empty(), trial.Progress{Done: 1, All: 2})
+	b.until(`document.getElementById('live-bar').getAttribute('aria-valuenow') === '1'`) // so it follows the run
 	s.Close()
 	b.until(`document.getElementById('live-state').textContent.startsWith('The run has ended.')`)
 	// It does not ask again and again for what is not there: see requests in open.
