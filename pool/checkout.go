@@ -21,7 +21,8 @@ const (
 // checkout makes a lease of a grant: the slow way, for pools that have something to
 // check. It owns the seat unless the grant is joined.
 func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Duration) (Lease[T], error) {
-	newest := p.nextID.Load() // resources with a higher number were opened since
+	newest := p.nextID.Load()       // resources with a higher number were opened since
+	epoch := epochOf(p.gate.Load()) // opens that begin from now on are of this, or of a later one
 	for tries := 1; ; {
 		r := p.seats.at(g.Seat)
 		var l Lease[T]
@@ -31,8 +32,9 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 			l, v, why = p.join(ctx, r, g)
 		} else if v, why = p.examine(ctx, r, start); v == fit {
 			l = p.lend(r, g)
-		} else if v == stale && r.own.Load().id > newest {
-			v = dead // or this might go on for ever
+		} else if own := r.own.Load(); v == stale && own.id > newest && !older(own.epoch(), epoch) {
+			v = dead                       // or this might go on for ever
+			epoch = epochOf(p.gate.Load()) // one invalidation means all that were being opened then, and is one attempt
 			if why == nil {
 				why = errOutdated
 			}

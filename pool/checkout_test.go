@@ -280,6 +280,28 @@ func TestResourcesThatAreOutdatedAtOnceEndInAttemptsError(t *testing.T) {
 	}
 }
 
+// Five that are being opened at an invalidation arrive one after the other while one acquirer checks out.
+func TestResourcesThatOneInvalidationMeansAreOneAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		for n := range time.Duration(5) {
+			f.Next(pooltest.Open, pooltest.Slow((n+1)*time.Second))
+		}
+		f.Always(pooltest.Open, pooltest.Slow(10*time.Second))
+		p := open(t, f, strategies.Queue{Size: 5}, pool.Options{OpensAtOnce: pool.Unlimited, Attempts: 1})
+		out := crowd(t.Context(), p, 5)
+		synctest.Wait()
+		p.Invalidate(errTest)
+		for _, o := range out {
+			if r := <-o; r.err != nil {
+				t.Errorf("Acquire: %v, want a resource", r.err)
+			} else if got := r.lease.Value(); got.ID <= 5 {
+				t.Errorf("got %v, want a resource whose open began after the invalidation", got)
+			}
+		}
+	})
+}
+
 func TestTimeoutOfTheStrategyBoundsTheWholeWait(t *testing.T) {
 	for _, make := range []func(time.Duration) pool.Strategy{
 		func(d time.Duration) pool.Strategy { return strategies.Queue{Size: 1, Timeout: d} },

@@ -146,8 +146,8 @@ func (p *Pool[T]) openLost(r *record[T], o *turn, inTime bool, err error) {
 }
 
 // failed counts an open that has failed, and gives those in line their answer. One after the
-// other: of several that fail together the last to be counted is the last to answer, and so the one that
-// says it to all.
+// other: of several that take all their time together the last to be counted is the last to answer, and so the one
+// that says it to all.
 func (p *Pool[T]) failed(o *turn, err error, tell func(Seat, error, Answer)) {
 	full := p.opts.OnOpenFailure != KeepWaiting && p.full(err) // not under the lock, since it asks the backend
 	p.failing.Lock()

@@ -147,7 +147,8 @@ type OpenFailure uint8
 const (
 	// FailWaiting, the default: the waiter that relied on the open fails with its error. If the open
 	// before failed too, and no resource is open or being opened, all in line do: nobody waits for a
-	// backend that is down longer than until the next open, BackoffMax at most, has failed.
+	// backend that is down longer than until the next open, BackoffMax at most, has failed. Opens that
+	// were under way together are one failure, unless they took all of OpenTimeout.
 	FailWaiting OpenFailure = iota
 	// KeepWaiting: they wait until a resource comes or their own time is over. The error then
 	// tells that of the last open.

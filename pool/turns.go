@@ -16,6 +16,10 @@ import (
 //     M. Brooker, "Exponential Backoff And Jitter", AWS 2015. Then a single open, the probe, goes
 //     ahead, and nobody follows before it has ended, or has taken BackoffMax.
 //
+// Opens that fail one after the other are failures in a row only if each began after the one before had failed. Those
+// that were under way together share one accident, such as a load balancer that resets what goes through it, and
+// the next open may go well. But who has taken all of OpenTimeout has seen more than a moment of it, and counts.
+//
 // An open that succeeds ends the back-off. The queue needs no goroutine: a timer starts whose
 // turn it is.
 type turns struct {
@@ -25,12 +29,14 @@ type turns struct {
 
 	limit     int // Unlimited: no bound
 	interval  time.Duration
+	patience  time.Duration // Options.OpenTimeout
 	base, top time.Duration // of the back-off; base 0: none
 
 	mu       sync.Mutex
 	queue    []*turn
 	running  int
 	failures int           // in a row
+	counted  int           // failures since ever
 	resume   time.Duration // when the back-off is over
 	probe    *turn         // the newest that began during a back-off; nil once it has ended
 	spaced   time.Duration // when the next one may begin for OpenInterval's sake
@@ -44,11 +50,12 @@ type turn struct {
 	attempt int           // from 1
 	began   time.Duration // when its turn came
 	before  time.Duration // what turns.spaced was then
+	counted int           // what turns.counted was then
 	over    bool
 }
 
 func newTurns(o Options, limit int, start func(*turn), now func() time.Duration) *turns {
-	t := &turns{start: start, now: now, draw: rand.Float64, limit: limit, interval: o.OpenInterval, base: o.Backoff, top: o.BackoffMax}
+	t := &turns{start: start, now: now, draw: rand.Float64, limit: limit, interval: o.OpenInterval, patience: o.OpenTimeout, base: o.Backoff, top: o.BackoffMax}
 	if t.base == NoBackoff {
 		t.base = 0
 	}
@@ -67,7 +74,7 @@ func (t *turns) ask(o *turn) {
 func (t *turns) again(o *turn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fail()
+	t.fail(o)
 	t.leave(o)
 	o.attempt++
 	o.over = false
@@ -83,15 +90,19 @@ func (t *turns) end(o *turn, ok bool) (failures int) {
 	if ok {
 		t.failures, t.resume, t.probe = 0, 0, nil
 	} else if !o.over {
-		t.fail()
+		t.fail(o)
 	}
 	t.leave(o)
 	t.pump()
 	return t.failures
 }
 
-func (t *turns) fail() {
+func (t *turns) fail(o *turn) {
+	if o.counted != t.counted && t.now()-o.began < t.patience {
+		return // another that was under way with it has been counted
+	}
 	t.failures++
+	t.counted++
 	t.resume = plus(t.now(), t.backoff())
 }
 
@@ -157,7 +168,7 @@ func (t *turns) pump() {
 		t.queue[0] = nil
 		t.queue = t.queue[1:]
 		t.running++
-		o.began, o.before = now, t.spaced
+		o.began, o.before, o.counted = now, t.spaced, t.counted
 		t.spaced = plus(now, t.interval)
 		if t.failures > 0 && t.base > 0 {
 			t.probe = o

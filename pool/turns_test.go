@@ -330,8 +330,8 @@ func TestWhileTheBackendIsDownThereIsOneProbeAtATime(t *testing.T) {
 		if probes.peak() != 1 {
 			t.Errorf("%d probes were under way at once, want 1", probes.peak())
 		}
-		// Five failures in a row when the first probe has failed, so 16 times 20 ms.
-		probes.begin(t, "the next begins when one has ended and the back-off is over", 30*ms, 850*ms, 1990*ms, 3490*ms)
+		// Two failures in a row when the first probe has failed: those that were under way together are one.
+		probes.begin(t, "the next begins when one has ended and the back-off is over", 30*ms, 570*ms, 1150*ms, 1810*ms, 2630*ms, 3770*ms)
 	})
 }
 
@@ -570,15 +570,37 @@ func TestSecondFailureInARowIsTheAnswerToAllInLine(t *testing.T) {
 	})
 }
 
-func TestFailuresOfAllThatWereUnderWayAreTheAnswerToAllInLine(t *testing.T) {
+func TestOpensThatFailTogetherAreNotFailuresInARow(t *testing.T) {
 	eachSeated(t, 20, func(t *testing.T, s pool.Strategy) {
 		f := pooltest.NewFake()
-		f.Always(pooltest.Open, pooltest.Slow(10*ms, pooltest.Fail(errTest)))
+		f.Next(pooltest.Open, slices.Repeat([]pooltest.Act{pooltest.Slow(10*ms, pooltest.Fail(errTest))}, 4)...)
 		p := open(t, f, s, pool.Options{OpensAtOnce: 4})
 		fixed(p, 1)
-		got := answers(t, crowd(t.Context(), p, 20), errTest)
-		if want := slices.Repeat([]time.Duration{10 * ms}, 20); !slices.Equal(got, want) {
-			t.Errorf("answered after %v, want all after 10ms: the last of four that failed leaves nothing to wait for", got)
+		failed := 0
+		for _, out := range crowd(t.Context(), p, 20) {
+			switch r := <-out; {
+			case r.err != nil:
+				is(t, "Acquire", r.err, errTest)
+				failed++
+			case r.took != 30*ms:
+				t.Errorf("got a resource after %v, want it as soon as the first back-off is over, after 30ms", r.took)
+			}
+		}
+		if failed != 4 {
+			t.Errorf("%d acquirers failed, want the four whose opens did: one accident is not two failures in a row", failed)
+		}
+	})
+}
+
+func TestOpensThatTakeAllTheirTimeTogetherAreTheAnswerToAllInLine(t *testing.T) {
+	eachSeated(t, 20, func(t *testing.T, s pool.Strategy) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(time.Hour))
+		p := open(t, f, s, pool.Options{OpensAtOnce: 4, OpenTimeout: time.Second})
+		fixed(p, 1)
+		got := answers(t, crowd(t.Context(), p, 20), context.DeadlineExceeded)
+		if want := slices.Repeat([]time.Duration{time.Second}, 20); !slices.Equal(got, want) {
+			t.Errorf("answered after %v, want all after 1s: the last of four that failed leaves nothing to wait for", got)
 		}
 	})
 }
@@ -605,10 +627,10 @@ func (s hesitantSeating) Failed(at pool.Seat, err error, a pool.Answer) {
 func TestFailuresThatComeTogetherAreAnsweredInTheOrderInWhichTheyCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()
-		f.Always(pooltest.Open, pooltest.Slow(10*ms, pooltest.Fail(errTest)))
-		p := open(t, f, hesitant{strategies.Queue{Size: 20}}, pool.Options{})
+		f.Always(pooltest.Open, pooltest.Slow(time.Hour))
+		p := open(t, f, hesitant{strategies.Queue{Size: 20}}, pool.Options{OpenTimeout: 10 * ms})
 		fixed(p, 1)
-		for _, took := range answers(t, crowd(t.Context(), p, 20), errTest) {
+		for _, took := range answers(t, crowd(t.Context(), p, 20), context.DeadlineExceeded) {
 			if took != 10*ms {
 				t.Errorf("answered after %v, want 10ms: the last of four says it to all", took)
 			}
