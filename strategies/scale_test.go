@@ -66,6 +66,10 @@ func holdAll[T any](t *testing.T, p *pool.Pool[T], but int) (held []pool.Lease[T
 	return held[:but]
 }
 
+// flat is how many times as long many may take as few. Memory that is in no cache makes it three on a busy
+// machine; a look at each of 1,000 would make it fifty.
+const flat = 10
+
 func TestCostDoesNotGrowWithTheNumberOfSeats(t *testing.T) {
 	measured(t)
 	const cycles = 500
@@ -95,8 +99,8 @@ func TestCostDoesNotGrowWithTheNumberOfSeats(t *testing.T) {
 	compare := func(what string, base time.Duration, got []time.Duration) {
 		t.Logf("%s of %v: %v", what, sizes, got)
 		for i, cost := range got {
-			if cost > 3*base {
-				t.Errorf("%s of %d takes %v, want %v at most, three times as long as of few", what, sizes[i], cost, 3*base)
+			if cost > flat*base {
+				t.Errorf("%s of %d takes %v, want %v at most, %d times as long as of few", what, sizes[i], cost, flat*base, flat)
 			}
 		}
 	}
@@ -174,8 +178,8 @@ func TestCostOfAHandOffDoesNotGrowWithTheLine(t *testing.T) {
 	got := costs(15, measure...)
 	t.Logf("a hand-off with %v waiting: %v", lines, got)
 	for i, cost := range got {
-		if base := slices.Max(got[:2]); cost > 3*base {
-			t.Errorf("a hand-off with %d waiting takes %v, want %v at most, three times as long as with few", lines[i], cost, 3*base)
+		if base := slices.Max(got[:2]); cost > flat*base {
+			t.Errorf("a hand-off with %d waiting takes %v, want %v at most, %d times as long as with few", lines[i], cost, flat*base, flat)
 		}
 	}
 }
