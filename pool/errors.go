@@ -233,11 +233,18 @@ func prefix(name string) string {
 	return "pool " + name + ": "
 }
 
-// standFor notes what an error that ended a wait stands for besides itself.
-func (e *AcquireError) standFor(ctx context.Context) {
-	end := ctx.Err()
+// endedBy is the Err of ctx if a wait ended by it, with err; else nil.
+func endedBy(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil && (err == end || err == context.Cause(ctx)) {
+		return end
+	}
+	return nil
+}
+
+// standFor notes what an error that ended a wait stands for besides itself; end is that of ctx, if ctx ended it.
+func (e *AcquireError) standFor(end error) {
 	switch {
-	case end != nil && (e.Err == end || e.Err == context.Cause(ctx)): // else ctx has nothing to do with it
+	case end != nil:
 		e.ctxErr = end
 		e.timeout = end == context.DeadlineExceeded || errors.Is(end, context.DeadlineExceeded)
 	case e.Err == ErrTimeout:

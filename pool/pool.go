@@ -262,8 +262,13 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) 
 //go:noinline
 func (p *Pool[T]) refusal(ctx context.Context, err error, waited time.Duration) error {
 	e := &AcquireError{Pool: p.opts.Name, Err: err, Waited: waited, Limits: *p.limits.Load(), Stuck: int(p.counts.stuck.Load())}
-	e.Load = p.seating.Load()
-	e.standFor(ctx)
+	if r, ok := err.(*Refusal); ok {
+		e.Err, e.Load = r.Err, r.Load
+		e.standFor(r.CtxErr)
+	} else {
+		e.Load = p.seating.Load()
+		e.standFor(endedBy(ctx, err))
+	}
 	if open := p.lastOpen.Load(); open != nil && !errors.Is(e.Err, open) {
 		e.LastOpen = open.Err
 	}

@@ -106,6 +106,20 @@ type Load struct {
 	Paused bool // Seating.Pause is on
 }
 
+// Refusal is an error of Seating.Acquire or Replace that tells the load of its moment, so that the pool
+// need not ask for it. Several acquirers may get the same one. Callers of the pool never see it: they get an
+// *AcquireError with what it says.
+type Refusal struct {
+	Err    error // the reason
+	CtxErr error // what the Err of ctx is, if the reason is that ctx has ended
+	Load   Load
+}
+
+func (r *Refusal) Error() string { return r.Err.Error() }
+
+// Unwrap returns the reason.
+func (r *Refusal) Unwrap() error { return r.Err }
+
 // Strategy says who gets which seat, in what order, who waits, and how many
 // seats there are. It is a plain value, such as strategies.Queue{Size: 5}: it
 // may serve any number of pools, each of which it gives a Seating of its own.

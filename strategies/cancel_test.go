@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lidopool/lido/pool"
@@ -131,3 +133,91 @@ func TestThousandsCanceledAtOnceComeBackAndLoseNoSeat(t *testing.T) {
 		}
 	}
 }
+
+// Who stands beside one that gives up, with the same ctx, leaves with it; nobody else does.
+func TestNeighboursWithTheSameCtxLeaveTogether(t *testing.T) {
+	end := func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		return ctx, func() { cancel(errGone) }
+	}
+	for _, tc := range []struct {
+		name   string
+		with   func(context.Context) (context.Context, context.CancelFunc)
+		is     []error
+		counts func(pool.Stats) uint64
+	}{
+		{"canceled", end, []error{errGone, context.Canceled}, func(s pool.Stats) uint64 { return s.Canceled }},
+		{"expired", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithDeadline(ctx, time.Now().Add(time.Second))
+		}, []error{context.DeadlineExceeded, pool.ErrTimeout}, func(s pool.Stats) uint64 { return s.TimedOut }},
+	} {
+		for _, order := range []string{"a", "aaa", "baab", "abababa", strings.Repeat("a", 600), strings.Repeat("aab", 200)} {
+			t.Run(tc.name+" "+order[:min(len(order), 8)], func(t *testing.T) {
+				with(t, strategies.Queue{Size: 1}, func(r *rig) {
+					held := r.get()
+					a, cancel := tc.with(r.Context())
+					defer cancel()
+					gone := make(chan error, len(order))
+					served := make(chan int, len(order))
+					stay := 0
+					for i, who := range order {
+						ctx := a
+						if who == 'b' {
+							ctx = r.Context()
+							stay++
+						} else if i%3 == 2 {
+							ctx = context.WithValue(a, key{}, i) // another ctx, but the same end
+						}
+						go func() {
+							l, err := r.Acquire(ctx)
+							if err != nil {
+								gone <- err
+								return
+							}
+							served <- i
+							_ = l.Release()
+						}()
+						synctest.Wait()
+					}
+					time.Sleep(time.Second)
+					synctest.Wait() // where it is time that ends ctx
+					cancel()
+					synctest.Wait()
+					if got, want := len(gone), len(order)-stay; got != want {
+						t.Fatalf("%d have left, want the %d whose ctx has ended", got, want)
+					}
+					for range len(gone) {
+						err := <-gone
+						var e *pool.AcquireError
+						if !errors.As(err, &e) || e.Waited != time.Second || e.Load.Lent != 1 {
+							t.Fatalf("Acquire: %#v, want an AcquireError that tells of a second in line, and of the lease that is held", err)
+						}
+						for _, is := range tc.is {
+							if !errors.Is(err, is) {
+								t.Errorf("Acquire: %v, want it to be %v", err, is)
+							}
+						}
+						if errors.As(err, new(*pool.Refusal)) {
+							t.Errorf("Acquire: %v tells what only strategies are to know", err)
+						}
+					}
+					if s := r.Stats(); s.Waiting != stay || tc.counts(s) != uint64(len(order)-stay) || s.WaitTime != time.Duration(len(order)-stay)*time.Second {
+						t.Errorf("%+v, want %d to wait, and %d to have left after a second each", s, stay, len(order)-stay)
+					}
+					_ = held.Release()
+					synctest.Wait()
+					last := -1
+					for range stay {
+						if i := <-served; i < last {
+							t.Errorf("number %d was served after %d", i, last)
+						} else {
+							last = i
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+type key struct{}

@@ -210,18 +210,23 @@ func (l *line) wait(w *waiter) (pool.Grant, error) {
 	return l.waiting.settle(w, now), nil
 }
 
-// giveUp takes a waiter whose ctx has ended out of the line, and reports whether it was there.
+// giveUp takes a waiter whose ctx has ended out of the line, and reports whether it was there, or a
+// neighbour that gave up has taken it out.
 //
 //go:noinline
 func (l *line) giveUp(w *waiter) bool {
-	cause := context.Cause(w.ctx)
+	if w.swept.Load() {
+		return true
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if w.swept.Load() {
+		return true
+	}
 	if !w.queued {
 		return false
 	}
-	l.waiting.remove(w)
-	w.err, w.late = cause, true
+	l.sweep(w)
 	l.calm()
 	return true
 }

@@ -33,9 +33,10 @@ type waiter struct {
 	saw    uint32        // how often the line had been open when it came
 
 	queued   bool
-	watched  bool // its ctx is watched by the line, or never ends
-	replaces bool // it stands in front, whenever it came
-	late     bool // it is not served because its ctx has ended
+	watched  bool        // its ctx is watched by the line, or never ends
+	replaces bool        // it stands in front, whenever it came
+	late     bool        // it is not served because its ctx has ended
+	swept    atomic.Bool // it was taken out by a neighbour that gave up, and err says why; see sweep
 }
 
 // claim is for whom a waiter waits.
@@ -127,6 +128,14 @@ func (l *waiters) remove(w *waiter) {
 	}
 }
 
+// before is who stands before w; nil if nobody does.
+func (l *waiters) before(w *waiter) *waiter {
+	if w == l.head {
+		return nil
+	}
+	return w.prev
+}
+
 // first returns whom the next seat is for, the longest waiter or that of its class, of those whose
 // ctx has not ended. It sends those away whose has: nobody hands them anything, and nobody looks at
 // them twice.
@@ -199,6 +208,9 @@ func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
 	l.waitTime.Add(int64(waited))
 	g.Waited = waited + w.prior
 	w.ctx, w.err, w.watched, w.replaces, w.late = nil, nil, false, false, false
+	if w.swept.Load() {
+		w.swept.Store(false)
+	}
 	l.spare.Put(w)
 	return g
 }

@@ -17,6 +17,7 @@ var errGone = errors.New("the caller has gone")
 // watchedCtx is a ctx that knows whether it is watched by context.AfterFunc.
 type watchedCtx struct {
 	done chan struct{}
+	late time.Duration // how long after its end those who watch it are told
 
 	mu               sync.Mutex
 	err              error
@@ -61,7 +62,7 @@ func (c *watchedCtx) end() {
 	c.err = context.Canceled
 	close(c.done)
 	for _, f := range c.funcs {
-		go f()
+		time.AfterFunc(c.late, f)
 	}
 	c.funcs = nil
 }
@@ -128,6 +129,38 @@ func TestCtxOfManyWaitersIsWatchedOnce(t *testing.T) {
 		r.end(other.lease)
 		if s := r.Stats(); s.Canceled != 50 || s.Waiting != 0 {
 			r.Errorf("Stats: %d canceled, %d waiting; want 50 and none", s.Canceled, s.Waiting)
+		}
+	})
+}
+
+// A ctx comes to be watched while some who came with it before watch it themselves: each leaves its own way.
+func TestWatchedAndUnwatchedWaitersOfOneCtxAllLeave(t *testing.T) {
+	with(t, strategies.Queue{Size: 1}, func(r *rig) {
+		held := r.get()
+		ctx := newWatchedCtx()
+		var line []*asker
+		for range often + 3 {
+			line = append(line, r.ask(ctx))
+		}
+		for range often {
+			r.end(held)
+			<-line[0].answered
+			held, line = line[0].lease, append(line[1:], r.ask(ctx))
+		}
+		if n, _ := ctx.counts(); n != 1 {
+			r.Fatalf("a ctx that came again and again is watched %d times, want once", n)
+		}
+		ctx.late = time.Second
+		ctx.end()
+		time.Sleep(2 * time.Second)
+		for i, a := range line {
+			if !a.done() || !errors.Is(a.err, context.Canceled) {
+				r.Errorf("waiter %d of %d with a ctx that has ended: answered %t, with %v; want its cause", i+1, len(line), a.done(), a.err)
+			}
+		}
+		r.end(held)
+		if s := r.Stats(); s.Canceled != uint64(len(line)) || s.Waiting != 0 {
+			r.Errorf("%+v, want %d canceled, and nobody waiting", s, len(line))
 		}
 	})
 }
