@@ -71,14 +71,14 @@ func (p *proxy) unbind() {
 		p.giveBack(clean)
 	}()
 	if len(p.stmts) > 0 {
-		p.mu.Lock()
+		p.lockStmts()
 		for _, s := range p.stmts {
 			p.guard.give(s.own)
 			s.own = nil
 		}
 		clear(p.stmts)
 		p.stmts = p.stmts[:0]
-		p.mu.Unlock()
+		p.unlockStmts()
 	}
 	if p.streams > 0 {
 		p.streams = 0

@@ -156,7 +156,9 @@ func (g *guard) give(p *prepared) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shelf.give(p)
-	g.due.Store(len(g.shelf.over) > 0)
+	if len(g.shelf.over) > 0 {
+		g.due.Store(true)
+	}
 }
 
 // reap closes the statements that are over. The caller may call the driver. It reports whether all

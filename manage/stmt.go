@@ -18,13 +18,14 @@ import (
 // driver's statement has none it answers what makes database/sql do what it would have done
 // without. Nobody but database/sql ever sees a statement, so that is exact.
 type stmt struct {
-	proxy  *proxy
-	query  string
-	inputs int
-	text   bool      // never prepared: see Settings.Statements
-	own    *prepared // nil if it has none now
-	closed bool
-	asked  bool // own has given rows, which may still be open
+	proxy   *proxy
+	query   string
+	inputs  int
+	text    bool      // never prepared: see Settings.Statements
+	forgets bool      // it may end others, see forgets
+	own     *prepared // nil if it has none now
+	closed  bool
+	asked   bool // own has given rows, which may still be open
 
 	tenancy uint64 // of a proxy that is pinned, and so may be another holder's next time
 }
@@ -54,7 +55,7 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 	if p.conn.Streams(query) {
 		return p.stream(ctx, query)
 	}
-	s := &stmt{proxy: p, query: query, tenancy: p.tenancy.Load()}
+	s := &stmt{proxy: p, query: query, forgets: forgets(query), tenancy: p.tenancy.Load()}
 	if p.entry.settings.Statements == AsText {
 		switch p.raw().(type) {
 		//lint:ignore SA1019 drivers that have only this must keep working
@@ -88,7 +89,10 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 		return errDone
 	}
 	return p.do(ctx, func() error {
-		c := p.on(s.query)
+		c := p.conn.For(s.query)
+		if s.forgets && p.guard.keeps.Load() > 0 {
+			p.forget = true
+		}
 		if s.own == nil {
 			if s.own = p.guard.take(s.query); s.own == nil {
 				raw, err := prepareOn(ctx, c, s.query)
@@ -98,9 +102,9 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 				s.own = p.guard.add(s.query, raw)
 			}
 			s.asked = false
-			p.mu.Lock()
+			p.lockStmts()
 			p.stmts = append(p.stmts, s)
-			p.mu.Unlock()
+			p.unlockStmts()
 		}
 		s.own.failed = true // unless f returns without an error
 		err := f(s.own.raw)
@@ -130,7 +134,7 @@ func (s *stmt) Close() error {
 	s.closed = true
 	p := s.proxy
 	p.live--
-	p.mu.Lock()
+	p.lockStmts()
 	held := s.own != nil
 	switch {
 	case !held:
@@ -143,12 +147,25 @@ func (s *stmt) Close() error {
 		p.guard.give(s.own)
 		s.own = nil
 	}
-	p.mu.Unlock()
+	p.unlockStmts()
 	if !held || p.pinned { // a pinned one may be bound for another holder by now, who reaps
 		return nil
 	}
 	p.reap()
 	return nil
+}
+
+// lockStmts is for who looks at stmts. database/sql calls an unpinned proxy and its statements under a lock of its own.
+func (p *proxy) lockStmts() {
+	if p.pinned {
+		p.mu.Lock()
+	}
+}
+
+func (p *proxy) unlockStmts() {
+	if p.pinned {
+		p.mu.Unlock()
+	}
 }
 
 // mayReap reports whether statements may be closed that others have left.

@@ -159,8 +159,10 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 //
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
-func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
-	// The fast way; selfservice.go says why it is right.
+func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) { return p.take(ctx, Wait) }
+
+// take is Acquire and TryAcquire. First the fast way; selfservice.go says why it is right.
+func (p *Pool[T]) take(ctx context.Context, m Mode) (Lease[T], error) {
 	at := p.hints.index()
 	if g := p.gate.Load(); g&attended == 0 && p.quickOut && ctx.Err() == nil {
 		if h := p.hints.table[at].Load(); h != nil && h.fit.Load() == g {
@@ -177,15 +179,13 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) {
 			}
 		}
 	}
-	return p.acquire(ctx, Wait, at)
+	return p.acquire(ctx, m, at)
 }
 
 // TryAcquire is Acquire that never stands in line for a seat which others hold: if there is
 // neither an idle resource nor a free seat to open one in, it fails at once with an error
 // that satisfies errors.Is for ErrExhausted.
-func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) {
-	return p.acquire(ctx, NoWait, p.hints.index())
-}
+func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.take(ctx, NoWait) }
 
 // AcquireUnique is Acquire of a resource that is shared with nobody, also where the
 // strategy shares one among the holders of a goroutine or scope.
