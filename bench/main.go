@@ -31,7 +31,7 @@ func main() {
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := newCommand(stdin, stdout, stderr)
-	c.SetArgs(args)
+	c.SetArgs(append([]string{}, args...)) // cobra takes nil for those of the process
 	err := c.ExecuteContext(ctx)
 	if err == nil {
 		return 0
