@@ -91,10 +91,25 @@ func (p *proxy) unbind() {
 		p.tidy()
 	}
 	p.reap()
-	if b := p.entry.backend; p.entry.sharing == pool.Exclusive && p.fault == pool.Sound && b.clean != nil {
-		clean = b.clean(p.conn)
-	}
+	clean = p.clean()
 	returned = true
+}
+
+// clean reports whether there is nothing to reset, as far as this holder knows. Of a shared connection it looks
+// while nobody calls the driver; if somebody does just now, nobody knows. The others look when they return: so
+// the pool need reset it only if one of them found something.
+func (p *proxy) clean() bool {
+	clean := p.entry.backend.clean
+	switch {
+	case clean == nil, p.fault != pool.Sound:
+		return false
+	case p.entry.sharing == pool.Exclusive:
+		return clean(p.conn)
+	case !p.guard.call.try():
+		return false
+	}
+	defer p.guard.call.unlock()
+	return !p.guard.closed.Load() && clean(p.conn)
 }
 
 // giveBack ends the lease.

@@ -3,12 +3,16 @@ package manage_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/backends/sqlite"
+	"github.com/lidopool/lido/manage"
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
 )
@@ -257,6 +261,128 @@ func TestATransactionLeftOpenOnAStaticConnectionDoesNotReachTheOthers(t *testing
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A reset has a goroutine and a deadline of its own, which cost as much as a query of SQLite.
+func TestASharedConnectionIsResetIfAnyHolderMayHaveLeftSomething(t *testing.T) {
+	conn := func(t *testing.T, db *sql.DB) *sql.Conn {
+		t.Helper()
+		c, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	do := func(t *testing.T, c *sql.Conn, text string) {
+		t.Helper()
+		if _, err := c.ExecContext(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(t *testing.T, c interface{ Close() error }) {
+		t.Helper()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := []string{"static", "singleton"}
+	for _, tt := range []struct {
+		name  string
+		kinds []string
+		clean bool // the pool is told that there is nothing to reset
+		use   func(t *testing.T, db *sql.DB)
+	}{
+		{"one statement", both, true, func(t *testing.T, db *sql.DB) { mustExec(t, db, "INSERT INTO t VALUES (1)") }},
+		{"two holders", both, true, func(t *testing.T, db *sql.DB) {
+			a, b := conn(t, db), conn(t, db)
+			do(t, a, "INSERT INTO t VALUES (1)")
+			do(t, b, "INSERT INTO t VALUES (1)")
+			end(t, a)
+			do(t, b, "INSERT INTO t VALUES (1)")
+			end(t, b)
+		}},
+		{"a transaction that is committed", both, true, func(t *testing.T, db *sql.DB) {
+			tx, err := db.Begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustExec(t, tx, "INSERT INTO t VALUES (1)")
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a transaction left open", []string{"singleton"}, false, func(t *testing.T, db *sql.DB) {
+			c := conn(t, db)
+			do(t, c, "BEGIN; INSERT INTO t VALUES (2)")
+			end(t, c)
+		}},
+		{"a transaction left open by the first of two", []string{"singleton"}, false, func(t *testing.T, db *sql.DB) {
+			a, b := conn(t, db), conn(t, db)
+			do(t, a, "BEGIN; INSERT INTO t VALUES (2)")
+			end(t, a)
+			end(t, b)
+		}},
+		{"a transaction left open behind Raw", []string{"singleton"}, false, func(t *testing.T, db *sql.DB) {
+			a, b := conn(t, db), conn(t, db)
+			if err := manage.Raw(a, func(c driver.Conn) error {
+				_, err := c.(driver.ExecerContext).ExecContext(t.Context(), "BEGIN; INSERT INTO t VALUES (2)", nil)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			end(t, a)
+			end(t, b)
+		}},
+		{"a transaction that its holder's return ends", []string{"static"}, true, func(t *testing.T, db *sql.DB) {
+			a, b := conn(t, db), conn(t, db)
+			do(t, a, "BEGIN; INSERT INTO t VALUES (2)")
+			end(t, a)
+			end(t, b)
+		}},
+		{"a return while another has a transaction open", both, false, func(t *testing.T, db *sql.DB) {
+			a, b := conn(t, db), conn(t, db)
+			tx, err := a.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end(t, b)
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			end(t, a)
+		}},
+	} {
+		for _, kind := range tt.kinds {
+			t.Run(kind+" "+tt.name, func(t *testing.T) {
+				var clean []bool
+				m := newManager(t, manage.Options{Hooks: []pool.Hooks[*sqldriver.Conn]{{
+					Reset: func(_ context.Context, e pool.Event[*sqldriver.Conn]) error {
+						clean = append(clean, e.Clean)
+						return nil
+					},
+				}}})
+				if err := m.Register(sqlite.Backend{}); err != nil {
+					t.Fatal(err)
+				}
+				db, _ := openFile(t, m, "pool_timeout=5s&pool_strategy="+kind)
+				mustExec(t, db, "CREATE TABLE t (x)")
+				clean = nil
+				tt.use(t, db)
+				if len(clean) != 1 || clean[0] != tt.clean {
+					t.Errorf("the pool took the connection back as clean %v, want once, as %v", clean, tt.clean)
+				}
+				c := conn(t, db)
+				defer c.Close()
+				if _, err := c.ExecContext(t.Context(), "BEGIN; ROLLBACK"); err != nil {
+					t.Errorf("the next holder is within a transaction: %v", err)
+				}
+				var left int
+				if err := c.QueryRowContext(t.Context(), "SELECT count(*) FROM t WHERE x = 2").Scan(&left); err != nil || left != 0 {
+					t.Errorf("the next holder sees %d rows of a transaction that was left open, %v", left, err)
+				}
+			})
+		}
 	}
 }
 

@@ -84,6 +84,72 @@ func TestStressCleanReleasesBesideResets(t *testing.T) {
 	}
 }
 
+// Holders who share and come and go, of whom some leave something. It looks for races, and so runs in real time.
+func TestStressNobodyAfterTheLastHolderSeesWhatOneHasLeft(t *testing.T) {
+	for _, s := range []pool.Strategy{strategies.Static{}, strategies.Singleton{Size: 2}} {
+		t.Run(s.Kind(), func(t *testing.T) {
+			type counter = *atomic.Int64 // of who has left something in it
+			var clean, resets, unclean atomic.Int64
+			b := pool.Funcs[counter]{
+				OpenFunc:  func(context.Context) (counter, error) { return new(atomic.Int64), nil },
+				ResetFunc: func(_ context.Context, left counter) error { resets.Add(1); left.Store(0); return nil },
+			}
+			p, err := pool.New[counter](b, s, pool.Options{}, pool.Hooks[counter]{Reset: func(_ context.Context, e pool.Event[counter]) error {
+				if !e.Clean {
+					unclean.Add(1)
+					return nil
+				}
+				clean.Add(1)
+				if n := e.Resource.Load(); n != 0 {
+					t.Errorf("%d holders have left something in a resource that is taken back as clean", n)
+				}
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			until := time.Now().Add(stressFor(t) / 10)
+			var all sync.WaitGroup
+			for range 2 {
+				ctx, end := pool.WithScope(t.Context()) // two goroutines share one of singleton's
+				defer end()
+				for range 2 {
+					all.Go(func() {
+						for time.Now().Before(until) {
+							l, err := p.Acquire(ctx)
+							if err != nil {
+								t.Error(err)
+								return
+							}
+							back := l.ReleaseClean
+							if rand.IntN(20) == 0 {
+								l.Value().Add(1)
+								back = l.Release
+							}
+							if rand.IntN(8) == 0 {
+								runtime.Gosched() // so that another comes before this one leaves
+							}
+							if err := back(); err != nil {
+								t.Error(err)
+							}
+							if rand.IntN(2) == 0 {
+								runtime.Gosched() // so that nobody comes before the last leaves
+							}
+						}
+					})
+				}
+			}
+			all.Wait()
+			if err := p.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if clean.Load() == 0 || unclean.Load() == 0 || resets.Load() != unclean.Load() {
+				t.Errorf("%d clean returns, %d others, %d resets; want some of each, and a reset for each of the others", clean.Load(), unclean.Load(), resets.Load())
+			}
+		})
+	}
+}
+
 func TestACleanReleaseOfADisposedPoolClosesTheResource(t *testing.T) {
 	for name, end := range map[string]func(*testPool){
 		"Dispose": func(p *testPool) { p.Dispose() }, "Invalidate": func(p *testPool) { p.Invalidate(errTest) },

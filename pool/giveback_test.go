@@ -260,24 +260,32 @@ func TestDoReturnsAcquiresError(t *testing.T) {
 	})
 }
 
-func TestReleaseCleanOfTheLastHolderResetsWhatAnotherLeft(t *testing.T) {
+func TestASharedResourceIsResetUnlessAllItsHoldersSaidThatItIsClean(t *testing.T) {
 	for _, s := range []pool.Strategy{strategies.Static{}, strategies.Singleton{Size: 1}} {
-		synctest.Test(t, func(t *testing.T) {
-			f := pooltest.NewFake()
-			p := open(t, f, s, pool.Options{})
-			a, b := acquire(t, p), acquire(t, p)
-			release(t, a)
-			if err := b.ReleaseClean(); err != nil {
-				t.Fatal(err)
-			}
-			if got := f.Calls(pooltest.Reset); got != 1 {
-				t.Errorf("%s: %d resets, want 1: the other holder did not say that its state is clean", s.Kind(), got)
-			}
-			a, b = acquire(t, p), acquire(t, p)
-			_, _ = a.ReleaseClean(), b.ReleaseClean()
-			if got := f.Calls(pooltest.Reset); got != 1 {
-				t.Errorf("%s: %d more resets, want none: both said that the state is clean", s.Kind(), got-1)
-			}
-		})
+		for unclean := range 1 << 3 { // a bit for each of three holders, in the order in which they leave
+			synctest.Test(t, func(t *testing.T) {
+				f := pooltest.NewFake()
+				p := open(t, f, s, pool.Options{})
+				resets := func(unclean int) int {
+					before := f.Calls(pooltest.Reset)
+					for i, l := range []testLease{acquire(t, p), acquire(t, p), acquire(t, p)} {
+						end := l.ReleaseClean
+						if unclean&(1<<i) != 0 {
+							end = l.Release
+						}
+						if err := end(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					return f.Calls(pooltest.Reset) - before
+				}
+				if got, want := resets(unclean), min(unclean, 1); got != want {
+					t.Errorf("%s, where those of %03b did not say that it is clean: %d resets, want %d", s.Kind(), unclean, got, want)
+				}
+				if got := resets(0); got != 0 {
+					t.Errorf("%s, where all who came after those of %03b said that it is clean: %d resets, want none", s.Kind(), unclean, got)
+				}
+			})
+		}
 	}
 }
