@@ -28,7 +28,8 @@ type origin[T any] struct {
 	// shared is called before anything is opened if several will use a resource at the same time.
 	shared func()
 	// clean reports that a resource has nothing to reset, so that its lease may be ended by
-	// ReleaseClean, as package manage does. Nil: backend resets nothing, and the pool knows.
+	// ReleaseClean, as package manage does. False may also say that another is using it. Nil: backend resets
+	// nothing, and the pool knows.
 	clean func(T) bool
 }
 
@@ -44,7 +45,6 @@ func newLido[T any](o origin[T], c strategies.Config) (load.Target, error) {
 	t := &lido[T]{pool: p, origin: o}
 	if p.Limits().Sharing == pool.Common {
 		t.shared()
-		t.clean = nil // what a resource has is not the caller's alone to look at
 	}
 	t.life, t.end = context.WithCancel(context.Background())
 	return t, nil

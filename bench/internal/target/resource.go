@@ -19,15 +19,23 @@ type resource struct {
 // share makes it usable by several holders, who take turns. It is for who has just opened it.
 func (r *resource) share() { r.turn = make(chan struct{}, 1) }
 
-// enter waits for the caller's turn to use it.
-func (r *resource) enter(ctx context.Context) error {
+// tryEnter is enter if it need not wait.
+func (r *resource) tryEnter() bool {
 	if r.turn == nil {
-		return nil
+		return true
 	}
 	select {
 	case r.turn <- struct{}{}:
-		return nil
+		return true
 	default:
+		return false
+	}
+}
+
+// enter waits for the caller's turn to use it.
+func (r *resource) enter(ctx context.Context) error {
+	if r.tryEnter() {
+		return nil
 	}
 	select {
 	case r.turn <- struct{}{}:

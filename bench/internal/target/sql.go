@@ -177,7 +177,14 @@ func (d *database) Target(c strategies.Config) (load.Target, error) {
 		shared:   func() { m.shared = true },
 	}
 	if clean != nil {
-		o.clean = clean.Clean
+		o.clean = func(c *sqldriver.Conn) bool {
+			s := sessionOf(c)
+			if !s.tryEnter() {
+				return false
+			}
+			defer s.leave()
+			return clean.Clean(c)
+		}
 	}
 	if d.counting == "" {
 		o.sessions = func() int { return -1 }

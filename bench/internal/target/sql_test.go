@@ -253,6 +253,22 @@ func TestEveryStrategyWorksOnARealDatabase(t *testing.T) {
 	})
 }
 
+// A reset has a deadline and a goroutine of its own, both of which allocate.
+func TestNothingIsResetWhereAVisitHasLeftNothing(t *testing.T) {
+	b := backend(t, "sqlite")
+	for _, strategy := range []string{"queue", "singleton", "static"} {
+		p := pooled(t, b, strategy)
+		cycle := func() {
+			if err := p.Cycle(t.Context(), 100); err != nil {
+				t.Error(err)
+			}
+		}
+		if allocs := testing.AllocsPerRun(5, cycle); allocs >= 100 {
+			t.Errorf("%s: 100 acquires and releases allocate %v times, want hardly ever", strategy, allocs)
+		}
+	}
+}
+
 func TestDownKillAndSlowNeedNoRights(t *testing.T) {
 	each(t, func(t *testing.T, r real, b target.Backend, _ *sql.DB) {
 		p := pooled(t, b, "queue?size=1&max_overflow=0&timeout=10s")
