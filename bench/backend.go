@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +19,54 @@ import (
 const backendHelp = "where resources come from, a `backend`: synthetic?…, sqlite, sqlite:FILE, postgres://…, mysql:…, or env:NAME\n" +
 	"for one that stands in the environment variable NAME, so that no list of processes shows its password"
 
-// openBackend opens what --backend says. Any error is of what was asked for.
+// Standing is locked for reading from before the open of a backend until after its close: while what that has made, a
+// table perhaps, may be there. The ctx of a command has it.
+type standingKey struct{}
+
+func withStanding(ctx context.Context, standing *sync.RWMutex) context.Context {
+	return context.WithValue(ctx, standingKey{}, standing)
+}
+
+// settled waits until no backend is open, but no longer than so long. Afterwards none can be opened any more.
+func settled(standing *sync.RWMutex, patience time.Duration) bool {
+	none := make(chan struct{})
+	go func() { standing.Lock(); close(none) }()
+	select {
+	case <-none:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
+
+// A standingBackend says when it is gone.
+type standingBackend struct {
+	target.Backend
+	gone func()
+}
+
+func (b *standingBackend) Close() error {
+	defer b.gone()
+	return b.Backend.Close()
+}
+
+// openBackend opens what --backend says, which is to be closed once. Any error is of what was asked for.
 func openBackend(ctx context.Context, text string) (target.Backend, error) {
+	standing, ok := ctx.Value(standingKey{}).(*sync.RWMutex)
+	if !ok {
+		return openNamed(ctx, text)
+	}
+	standing.RLock()
+	b, err := openNamed(ctx, text)
+	if err != nil {
+		standing.RUnlock()
+		return nil, err
+	}
+	return &standingBackend{b, standing.RUnlock}, nil
+}
+
+// openNamed opens a backend by its text, or by that of an environment variable.
+func openNamed(ctx context.Context, text string) (target.Backend, error) {
 	if name, of := strings.CutPrefix(text, "env:"); of {
 		if shown(name) != name {
 			return nil, errors.New("--backend env: wants the name of an environment variable, as in env:DATABASE_URL; give what may hold a password in that variable")

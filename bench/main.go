@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -18,15 +20,23 @@ func main() {
 	}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, ends...)
-	ctx, cancel := context.WithCancel(context.Background())
+	var standing sync.RWMutex
+	ctx, cancel := context.WithCancel(withStanding(context.Background(), &standing))
 	go func() {
 		<-signals
 		cancel() // the first signal ends the run
 		<-signals
+		if !settled(&standing, lastMoment) {
+			fmt.Fprintln(os.Stderr, "lidobench: ended at once; a table, a file or a temporary directory of its own, called lidobench…, may be left behind")
+		}
 		os.Exit(130) // a second one the process; not by its default, which may be to be ignored, as in the background of a shell
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
+
+// lastMoment is how long a second signal waits for what is being taken away. Arbitrary: much longer than that takes
+// where nothing hangs, and no longer than somebody in a hurry bears.
+const lastMoment = time.Second
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -166,7 +167,7 @@ func (o *order) check(pools []strategy) error {
 }
 
 // run measures, shows, and writes.
-func (o *order) run(c *cobra.Command) (err error) {
+func (o *order) run(c *cobra.Command) error {
 	ctx := c.Context()
 	p, pools, err := o.plan()
 	if err != nil {
@@ -184,7 +185,6 @@ func (o *order) run(c *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closeBackend(b, &err)
 	p.Backend = b.Name()
 	for _, s := range pools {
 		p.Subjects = append(p.Subjects, s.subject(b))
@@ -196,17 +196,25 @@ func (o *order) run(c *cobra.Command) (err error) {
 	if url != "" {
 		tell.say("lidobench: live at %s", url)
 	}
-	f, err := trial.Run(ctx, p, func(f result.File, at trial.Progress) {
-		tell.step(at)
-		o.live.publish(f, at)
-	})
+	f, left, err := o.measure(ctx, b, p, tell)
 	tell.clear()
 	if err != nil && ctx.Err() == nil {
-		return err
+		return errors.Join(err, left)
 	}
 	f.Summary = words.Summarize(f)
 	o.live.publish(f, trial.Progress{Done: p.Windows(), All: p.Windows()})
-	return finish(c, f, o.outputs, text.Table)
+	return errors.Join(finish(c, f, o.outputs, text.Table), left)
+}
+
+// measure carries out p over b and closes b, which may leave something behind. Nothing is written before: that may
+// wait for a reader.
+func (o *order) measure(ctx context.Context, b target.Backend, p trial.Plan, tell *progress) (f result.File, left, err error) {
+	defer closeBackend(b, &left)
+	f, err = trial.Run(ctx, p, func(f result.File, at trial.Progress) {
+		tell.step(at)
+		o.live.publish(f, at)
+	})
+	return f, nil, err
 }
 
 // finish shows f and writes it, and says what was wrong with the run.
@@ -260,7 +268,7 @@ func failures(f result.File) (n int) {
 	return n
 }
 
-// closeBackend closes b at the end of a command, and adds to its error what b may have left behind.
+// closeBackend closes b when nothing is measured any more, and adds to an error what b may have left behind.
 func closeBackend(b target.Backend, err *error) {
 	if closing := b.Close(); closing != nil {
 		*err = errors.Join(*err, failed("close of the backend: %w", closing))
