@@ -9,17 +9,53 @@ import (
 )
 
 // A Histogram counts waits, from 1 ns to an hour, to three digits; what is longer counts as an
-// hour. The zero one has counted nothing. It has no lock, and takes 250 KB once it counts.
+// hour. The zero one has counted nothing. It has no lock, and takes 250 KB once it counts, unless it is packed.
 type Histogram struct {
-	h       *hdrhistogram.Histogram
-	sum     float64 // ns
+	h       *hdrhistogram.Histogram // nil: see packed
+	packed  []bar                   // what h has counted
+	sum     float64                 // ns
 	longest time.Duration
+}
+
+// A bar is how many waits fell into one of the intervals that a histogram tells apart.
+type bar struct {
+	at    int
+	count int64
+}
+
+// Pack has it take no more than 16 bytes for each different wait, until it is used again, which then takes
+// a moment longer.
+func (h *Histogram) Pack() {
+	if h.h == nil {
+		return
+	}
+	for at, count := range h.h.Export().Counts {
+		if count > 0 {
+			h.packed = append(h.packed, bar{at, count})
+		}
+	}
+	h.h = nil
+}
+
+// unpack is the opposite of Pack. The zero one can count after it.
+func (h *Histogram) unpack() {
+	if h.h != nil {
+		return
+	}
+	h.h = hdrhistogram.New(1, int64(longestTime), 3)
+	if len(h.packed) > 0 {
+		all := h.h.Export()
+		for _, b := range h.packed {
+			all.Counts[b.at] = b.count
+		}
+		h.h, h.packed = hdrhistogram.Import(all), nil
+	}
 }
 
 // Add counts a wait.
 func (h *Histogram) Add(d time.Duration) {
 	if h.h == nil {
-		h.h = hdrhistogram.New(1, int64(longestTime), 3)
+		h.unpack()
 	}
 	d = max(d, 0)
 	_ = h.h.RecordValue(int64(min(d, longestTime))) // it refuses only what is outside of its range
@@ -29,12 +65,10 @@ func (h *Histogram) Add(d time.Duration) {
 
 // Merge adds what o has counted.
 func (h *Histogram) Merge(o *Histogram) {
-	if o.h == nil {
+	if o.Count() == 0 {
 		return
 	}
-	if h.h == nil {
-		h.h = hdrhistogram.New(1, int64(longestTime), 3)
-	}
+	h.unpack()
 	h.h.Merge(o.h) // drops nothing, as both have one range
 	h.sum += o.sum
 	h.longest = max(h.longest, o.longest)
@@ -42,9 +76,10 @@ func (h *Histogram) Merge(o *Histogram) {
 
 // Count is how many it has counted.
 func (h *Histogram) Count() int64 {
-	if h.h == nil {
+	if h.h == nil && len(h.packed) == 0 {
 		return 0
 	}
+	h.unpack()
 	return h.h.TotalCount()
 }
 

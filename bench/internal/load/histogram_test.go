@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lidopool/lido/bench/internal/load"
 )
 
@@ -42,6 +44,32 @@ func TestHistogramAgreesWithASortedSlice(t *testing.T) {
 				}
 			}
 			checkCurve(t, &h, all)
+		}
+	}
+}
+
+func TestAPackedHistogramGoesOnAsIfNothingHadBeen(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 0))
+	d := dist(t, "lognormal:3us,1ms")
+	var packed, plain, other load.Histogram
+	for range 200 {
+		switch packed.Pack(); r.IntN(3) {
+		case 0:
+			packed.Merge(&other)
+			plain.Merge(&other)
+		case 1:
+			other.Add(d.Draw(r))
+			other.Pack()
+		default:
+			for range r.IntN(20) {
+				wait := d.Draw(r)
+				packed.Add(wait)
+				plain.Add(wait)
+			}
+		}
+		packed.Pack()
+		if diff := cmp.Diff(plain.Curve(), packed.Curve()); diff != "" || packed.Count() != plain.Count() || packed.Mean() != plain.Mean() || packed.Max() != plain.Max() {
+			t.Fatalf("after %d waits of %d, mean %v of %v (-want +got):\n%s", packed.Count(), plain.Count(), packed.Mean(), plain.Mean(), diff)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type cell struct {
 	base       *cell
 
 	row   result.Cell
-	waits *load.Histogram // of all rounds; nil: none yet
+	waits load.Histogram // of all rounds, packed
 }
 
 func (p Plan) newCell(s Subject, w load.Workload, goroutines, size int) *cell {
@@ -97,16 +97,13 @@ func ended(ctx context.Context, err error) error {
 // add takes in what a round has found.
 func (c *cell) add(f load.Finding) {
 	c.row.Samples = append(c.row.Samples, f.Sample)
-	if c.waits == nil {
-		c.waits = f.Waits
-	} else if f.Waits != nil {
+	if f.Waits != nil {
 		c.waits.Merge(f.Waits)
 	}
 	c.row.Median = median(c.row.Samples)
 	c.row.Spread = spread(c.row.Samples)
-	if c.waits != nil {
-		c.row.Waits = c.waits.Curve()
-	}
+	c.row.Waits = c.waits.Curve()
+	c.waits.Pack() // there may be a thousand cells
 }
 
 func (c *cell) fail(round int, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,31 @@ func TestEachRoundMeasuresEachCellOnceOnANewPool(t *testing.T) {
 			if diff := cmp.Diff(want, seen); diff != "" {
 				t.Errorf("round %d (-want +got):\n%s", round+1, diff)
 			}
+		}
+	})
+}
+
+func TestACellThatWasMeasuredTakesLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r record
+		p := plan(t, &r, "query")
+		p.Rounds, p.Warm, p.Window = 2, 0, 10*time.Millisecond
+		for size := range 20 {
+			p.Sizes = append(p.Sizes, size+5)
+		}
+		var first, last runtime.MemStats
+		_, err := trial.Run(t.Context(), p, func(_ result.File, at trial.Progress) {
+			if at.Done == 0 || at.Done == at.All {
+				first = last
+				runtime.GC()
+				runtime.ReadMemStats(&last)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if each := (int64(last.HeapAlloc) - int64(first.HeapAlloc)) / 42; each > 25_000 { // most of it are 55 points of its curve
+			t.Errorf("each of 42 cells takes %d bytes, want a tenth of its histogram at most", each)
 		}
 	})
 }
