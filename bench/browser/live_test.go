@@ -26,7 +26,7 @@ func TestALivePageFollowsTheRun(t *testing.T) {
 	f := resulttest.Empty()
 	f.Cells = rich.Cells[:5]
 	s.Publish(f, trial.Progress{Done: 5, All: 40, Left: 70 * time.Second, Now: "assertion under cycle"})
-	b.until(`document.querySelectorAll('.chart svg path').length > 5 && document.getElementById('live-now').textContent === '5 of 40 windows, about 1m10s left: assertion under cycle'`)
+	b.until(`document.querySelectorAll('.chart svg path').length > 5 && document.getElementById('live-now').textContent === '5 of 40 measured, about 1m10s left: assertion under cycle'`)
 	b.until(`(e => e.getAttribute('role') === 'progressbar' && e.getAttribute('aria-valuenow') === '5' && e.getAttribute('aria-valuemax') === '40' && e.firstElementChild.getBoundingClientRect().width > 50)(document.getElementById('live-bar'))`)
 
 	// What its reader has opened, switched off, or holds with the keyboard stays as it is.

@@ -122,7 +122,7 @@ func (s *Live) Close() error {
 	s.close.Do(func() {
 		s.mu.Lock()
 		s.state.Ended = true
-		s.state.Words = fmt.Sprintf("%d of %d windows", s.state.Done, s.state.All)
+		s.state.Words = fmt.Sprintf("%d of %d measured", s.state.Done, s.state.All)
 		s.drawLocked()
 		s.tellLocked()
 		s.mu.Unlock()
@@ -150,9 +150,9 @@ func stateOf(p trial.Progress) state {
 	case p.All == 0:
 		s.Words = "The run has not begun yet"
 	case p.Done >= p.All:
-		s.Words = fmt.Sprintf("All %d windows are measured", p.All)
+		s.Words = fmt.Sprintf("All %d are measured", p.All)
 	default:
-		s.Words = fmt.Sprintf("%d of %d windows", p.Done, p.All)
+		s.Words = fmt.Sprintf("%d of %d measured", p.Done, p.All)
 		if p.Left > 0 {
 			s.Words += ", about " + p.Left.Round(time.Second).String() + " left"
 		}

@@ -113,7 +113,7 @@ func TestALivePageShowsWhatIsPublished(t *testing.T) {
 	s.Publish(f, trial.Progress{Done: 10, All: 40, Left: 75 * time.Second, Now: "queue under cycle"})
 	_, text := s.do("GET", "/", "")
 	for _, want := range []string{
-		`role="progressbar"`, `aria-valuenow="10"`, `aria-valuemax="40"`, `width: 25%`, "10 of 40 windows, about 1m15s left: queue under cycle",
+		`role="progressbar"`, `aria-valuenow="10"`, `aria-valuemax="40"`, `width: 25%`, "10 of 40 measured, about 1m15s left: queue under cycle",
 		"connect-src &#39;self&#39;", "singleton in cycle",
 	} {
 		if !strings.Contains(text, want) {
@@ -143,7 +143,7 @@ func TestWhoWatchesIsToldOfProgressAndOfTheEnd(t *testing.T) {
 		t.Errorf("told %+v, want one of two windows, and that there is something to be asked for", st)
 	}
 	s.Publish(resulttest.Rich(), trial.Progress{Done: 2, All: 2})
-	if st, _ = next(); st.Words != "All 2 windows are measured" || st.Version != 2 || st.Ended {
+	if st, _ = next(); st.Words != "All 2 are measured" || st.Version != 2 || st.Ended {
 		t.Errorf("told %+v, want that all is measured, and drawn at once", st)
 	}
 	if err := s.Close(); err != nil {

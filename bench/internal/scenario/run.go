@@ -17,9 +17,8 @@ import (
 // patience is how long anything may take that should be done by then, before it is an error of the pool.
 const patience = 5 * time.Second
 
-// Run puts t, a new pool over b, through s, and closes it. Every tick there is a point; seen, if
-// not nil, is called with each, from one goroutine. scale stretches the scenario: 0.5 is half as long; what
-// opening and using take, and deadlines, stay. If ctx ends first the timeline ends there, and the error is ctx's cause.
+// Run puts t, a new pool over b, through s, and closes it. Every tick there is a point. The scale stretches the
+// scenario: 0.5 is half as long; what opening and using take, and deadlines, stay. If ctx ends first the timeline ends there, and the error is ctx's cause.
 // At the end b is as healthy as before. The result's Pool and Config are the caller's to fill in.
 //
 // A pool whose requests do not end is abandoned after some seconds, and the timeline says so in Failed; so it does of
