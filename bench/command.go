@@ -103,9 +103,13 @@ func flagError(c *cobra.Command, err error) error {
 	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	hint := ""
-	if near := settings.Nearest(missing.GetSpecifiedName(), known); near != "" {
+	name, hint := missing.GetSpecifiedName(), ""
+	if near := settings.Nearest(name, known); near != "" {
 		hint = fmt.Sprintf("; did you mean --%s?", near)
+	}
+	// Without a command it is run that is done, but its flags are its own.
+	if sub, _, err := c.Find([]string{"run"}); err == nil && sub != c && sub.Flags().Lookup(name) != nil {
+		return fmt.Errorf("%w; %s has it", missing, sub.CommandPath())
 	}
 	return fmt.Errorf("%w%s; %s --help lists the flags", err, hint, c.CommandPath())
 }

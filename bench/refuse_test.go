@@ -47,6 +47,7 @@ func TestWhatCannotBeDoneIsRefusedBeforeAnythingIsMeasured(t *testing.T) {
 		{"scenario outage outage", []string{`"outage" is given twice`}},
 		{"scenario --size -1", []string{"--size is -1"}},
 		{"run --windw 1s", []string{"--windw", "did you mean --window?", "lidobench run --help"}},
+		{"--rounds 3", []string{"unknown flag: --rounds; lidobench run has it"}},
 		{"run cycle", []string{`"cycle"`, "flags only"}},
 		{"run --strategy nul", []string{`"nul"`, `did you mean "null"?`}},
 		{"run --strategy queue,sngleton", []string{`"sngleton"`, `did you mean "singleton"?`}},

@@ -78,6 +78,8 @@ func Open(ctx context.Context, text string) (Backend, error) {
 		return openSynthetic(rest)
 	case kind == "sqlite" && mark != ":":
 		return backendOr(openOwnSQLite(ctx, rest))
+	case kind == "sqlite" && strings.HasPrefix(rest, "//"): // where others mean a relative path, or an absolute one
+		return nil, errors.New("target: backend begins with sqlite://: write the path behind the colon, as in sqlite:app.db or sqlite:/tmp/app.db")
 	case kind == "sqlite":
 		return backendOr(openSQLite(ctx, rest))
 	case (kind == "postgres" || kind == "postgresql") && strings.HasPrefix(rest, "//"):
@@ -87,7 +89,7 @@ func Open(ctx context.Context, text string) (Backend, error) {
 	case kind == "mysql" && mark == ":":
 		return backendOr(openMySQL(ctx, rest))
 	}
-	return nil, unknown(text, kind)
+	return nil, unknown(text, kind, mark)
 }
 
 // backendOr is a Backend of d, or none.
@@ -107,7 +109,7 @@ func split(text string) (kind, mark, rest string) {
 }
 
 // unknown is the error for a text of no known kind. Of one that may be a DSN, any part may be secret.
-func unknown(text, kind string) error {
+func unknown(text, kind, mark string) error {
 	known := make([]string, len(Kinds()))
 	for i, k := range Kinds() {
 		known[i] = k.Name
@@ -120,6 +122,8 @@ func unknown(text, kind string) error {
 		return errors.New("target: backend looks like a DSN of MySQL's: write mysql: before it")
 	case strings.Contains(text, "host=") || strings.Contains(text, "dbname="):
 		return errors.New("target: backend looks like a DSN of PostgreSQL's: write postgres: before it")
+	case mark != ":" && strings.ContainsAny(kind, `/.\`):
+		return errors.New("target: backend looks like a file: write sqlite: before it if it is one of SQLite's")
 	case strings.Contains(kind, "@"):
 		kind = "xxxxx"
 	}

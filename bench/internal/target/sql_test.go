@@ -501,6 +501,9 @@ func TestWhatCannotBeReachedIsToldWithoutSecrets(t *testing.T) {
 		{"postgrse://me:" + secret + "@host/db", `did you mean "postgres"?`},
 		{"postgres", "give it like that"},
 		{"sqlite3", `did you mean "sqlite"?`},
+		{"sqlite:///" + secret + ".db", "sqlite:/tmp/app.db"},
+		{"/var/" + secret + ".db", "write sqlite: before it"},
+		{secret + ".db?_busy_timeout=1", "write sqlite: before it"},
 		{"sqlite:" + filepath.Join(t.TempDir(), "no", "dir.db"), "directory must exist"},
 	} {
 		b, err := target.Open(t.Context(), tc.text)

@@ -241,7 +241,11 @@ func arrivals(conditions []Condition) []string {
 		case len(fine) == 0:
 			lines = append(lines, text+"none keeps up: "+List(late, most)+".")
 		default:
-			lines = append(lines, text+List(fine, most)+" keep up; "+List(late, most)+".")
+			verb := " keep up; "
+			if len(fine) == 1 {
+				verb = " keeps up; "
+			}
+			lines = append(lines, text+List(fine, most)+verb+List(late, most)+".")
 		}
 	}
 	return lines

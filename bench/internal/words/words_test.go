@@ -137,6 +137,11 @@ func TestASummarySaysWhoLeadsWhereAndWhoDoesNot(t *testing.T) {
 			"With 1 k arrivals/s (burst) queue and null keep up; static did 70 % of it.",
 			"static fails: up to 30 % of its ops (burst), by refused and timeout. Its waits do not compare.",
 		}},
+		"an open loop that one of two keeps up with": {result.File{Cells: []result.Cell{cell("queue", 1000, 50, rated), cell("static", 700, 90, rated, failing(0.3))}}, []string{
+			"The lowest p99 wait: queue in burst.",
+			"With 1 k arrivals/s (burst) queue keeps up; static did 70 % of it.",
+			"static fails: up to 30 % of its ops (burst), by refused and timeout. Its waits do not compare.",
+		}},
 		"fewer arrivals than the rate by chance are no failing": {result.File{Cells: []result.Cell{cell("queue", 900, 50, rated), cell("null", 900, 80, rated)}}, []string{
 			"The lowest p99 wait: queue in burst, where the next waits 1.60× as long.",
 			"With 1 k arrivals/s (burst) all keep up.",
