@@ -229,6 +229,7 @@ func (g *guard) closeAll() {
 // Close wait for a call that is going on.
 type guarded struct {
 	pool.Backend[*sqldriver.Conn]
+	open   func(context.Context) (*sqldriver.Conn, error)
 	clean  func(*sqldriver.Conn) bool // whether there is nothing to reset; nil if the backend cannot tell
 	room   int                        // of the shelf of each connection
 	counts statementCounts            // of all shelves
@@ -241,16 +242,24 @@ var (
 )
 
 func newGuarded(b pool.Backend[*sqldriver.Conn], s Settings) *guarded {
-	g := &guarded{Backend: b, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full}
+	g := &guarded{Backend: b, open: b.Open, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full}
+	if u, ok := b.(unnamedOpener); ok && s.Name == "" { // then the pool's name says the DSN
+		g.open = u.OpenUnnamed
+	}
 	if c, ok := b.(interface{ Clean(*sqldriver.Conn) bool }); ok {
 		g.clean = c.Clean
 	}
 	return g
 }
 
+// unnamedOpener is a backend that can leave the DSN out of the error of an open.
+type unnamedOpener interface {
+	OpenUnnamed(context.Context) (*sqldriver.Conn, error)
+}
+
 // Open implements pool.Backend.
 func (g *guarded) Open(ctx context.Context) (*sqldriver.Conn, error) {
-	c, err := g.Backend.Open(ctx)
+	c, err := g.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -72,6 +72,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		return nil, fmt.Errorf("mysql: %w", err)
 	}
 	options := sqldriver.Options{
+		Name:     "mysql: open " + redact(d.canonical),
 		Reset:    reset,
 		Classify: Classify,
 		Begins:   func(query string) bool { return c.manual.Load() || Begins(query) },

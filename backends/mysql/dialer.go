@@ -16,7 +16,6 @@ import (
 // conns opens the connections to one DSN.
 type conns struct {
 	driver driver.Connector
-	name   string // the DSN, redacted
 	// manual is set once a connection was opened on which autocommit is off, by the DSN or by the
 	// server's own settings: there any text may begin a transaction.
 	manual atomic.Bool
@@ -44,7 +43,7 @@ func newConns(d dsn, logger gomysql.Logger) (*conns, error) {
 	if err != nil {
 		return nil, diagnose(d.canonical, err)
 	}
-	return &conns{driver: c, name: d.redacted()}, nil
+	return &conns{driver: c}, nil
 }
 
 // dialled reports whether the network is one of the system's. Others are known to the driver alone, by
@@ -87,7 +86,7 @@ func (c *conns) Dial(ctx context.Context) (driver.Conn, net.Conn, error) {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, nil, fmt.Errorf("mysql: open %s: %w%s", c.name, err, remedy(err))
+		return nil, nil, fmt.Errorf("%w%s", err, remedy(err))
 	}
 	sound = true
 	return conn, socket, nil

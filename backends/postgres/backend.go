@@ -71,6 +71,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 	}
 	k := connector{config: func() pq.Config { return c }, grace: b.Grace}
 	inner, err := sqldriver.New(k, sqldriver.Options{
+		Name:     "postgres: open " + format(c, shown),
 		Reset:    reset,
 		Classify: Classify,
 		Begins:   Begins,
@@ -128,7 +129,7 @@ func (k connector) Dial(ctx context.Context) (driver.Conn, net.Conn, error) {
 		if err == nil {
 			_ = c.Close() // does not wait: the socket is past its deadline
 		}
-		err = fmt.Errorf("postgres: open: %w", context.Cause(ctx))
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		d.forget()

@@ -14,6 +14,10 @@ import (
 // Options are what New has to know of a driver beyond its connector. The zero
 // value suits every driver.
 type Options struct {
+	// Name begins the errors of Open, and says what was to be opened:
+	// "mysql: open app:xxxxx@tcp(db:3306)/shop". Redact does not see it, so it must hold no secret.
+	// Empty: they have no such beginning.
+	Name string
 	// Reset is what becomes of a transaction left open. Default Rollback.
 	Reset ResetMode
 	// Classify says what an error means for its connection. Default: the
@@ -121,10 +125,20 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 }
 
 // Open opens a connection, and asks Options.Validate. Whether it returns when ctx ends is the
-// connector's affair. With Options.Redact the error shows the redacted text only; what it
+// connector's affair. Its error begins with Options.Name. With Options.Redact the error shows the redacted text only; what it
 // wraps is still found by errors.Is and errors.As, and what errors.As finds is
 // the driver's own error: print the whole, not the part.
-func (b *Backend) Open(ctx context.Context) (_ *Conn, err error) {
+func (b *Backend) Open(ctx context.Context) (*Conn, error) {
+	c, err := b.OpenUnnamed(ctx)
+	if err != nil && b.options.Name != "" {
+		err = fmt.Errorf("%s: %w", b.options.Name, err)
+	}
+	return c, err
+}
+
+// OpenUnnamed is Open without Options.Name in its error, for callers who name what was to be opened
+// themselves.
+func (b *Backend) OpenUnnamed(ctx context.Context) (_ *Conn, err error) {
 	defer b.redact(&err)
 	raw, socket, err := b.dial(ctx)
 	switch {

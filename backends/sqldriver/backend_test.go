@@ -82,6 +82,7 @@ func TestOpenShowsNoSecretAndKeepsTheErrorsMeaning(t *testing.T) {
 	cause := &net.OpError{Op: "dial s3cret", Err: syscall.ECONNREFUSED}
 	secret := fmt.Errorf("connect to u:s3cret@h: %w", errors.Join(cause, driver.ErrBadConn, context.Canceled))
 	b, err := sqldriver.New(connector{err: secret}, sqldriver.Options{
+		Name:   "fake: open h",
 		Redact: func(s string) string { return strings.ReplaceAll(s, "s3cret", "xxxxx") },
 	})
 	if err != nil {
@@ -103,8 +104,12 @@ func TestOpenShowsNoSecretAndKeepsTheErrorsMeaning(t *testing.T) {
 			t.Errorf("a link of the chain shows the secret: %v", e)
 		}
 	}
-	if !strings.Contains(err.Error(), "u:xxxxx@h") {
-		t.Errorf("got %q, want the redacted text", err)
+	const text = "connect to u:xxxxx@h: "
+	if !strings.HasPrefix(err.Error(), "fake: open h: "+text) {
+		t.Errorf("got %q, want the name and the redacted text", err)
+	}
+	if _, err := b.OpenUnnamed(t.Context()); err == nil || !strings.HasPrefix(err.Error(), text) {
+		t.Errorf("unnamed: got %v, want the redacted text alone", err)
 	}
 	for _, target := range []error{driver.ErrBadConn, context.Canceled, syscall.ECONNREFUSED} {
 		if !errors.Is(err, target) {

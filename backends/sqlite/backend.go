@@ -65,6 +65,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		reset = b.Reset
 	}
 	inner, err := sqldriver.New(connector{c}, sqldriver.Options{
+		Name:     "sqlite: open " + c.String(),
 		Reset:    reset,
 		Classify: Classify,
 		Dirty: func(raw driver.Conn) bool {

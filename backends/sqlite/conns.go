@@ -70,7 +70,7 @@ func (c Conns) GoString() string { return fmt.Sprintf("sqlite.Conns(%q)", c.Stri
 func (c *Conns) Open(ctx context.Context) (*sqlite3.SQLiteConn, error) {
 	raw, err := c.connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("sqlite: open %s: %w", c, err)
 	}
 	return any(raw).(*sqlite3.SQLiteConn), nil // by way of any: without cgo it is no driver.Conn
 }

@@ -41,7 +41,7 @@ func (c *Conns) connect(ctx context.Context) (driver.Conn, error) {
 				continue
 			}
 		}
-		return nil, fmt.Errorf("sqlite: open %s: %w%s", c, err, remedy(err))
+		return nil, fmt.Errorf("%w%s", err, remedy(err))
 	}
 }
 
