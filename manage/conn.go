@@ -109,6 +109,7 @@ func (c *Conn) Close() error {
 
 // Raw calls f with the driver's own connection, such as *sqlite3.SQLiteConn, which
 // it must not keep. While f runs nobody else uses the connection, also if it is shared.
+// An error of f is that of Raw, and may cost the connection: see the function Raw.
 func (c *Conn) Raw(f func(driver.Conn) error) error {
 	err := Raw(c.Conn, f)
 	runtime.KeepAlive(c)
@@ -118,6 +119,10 @@ func (c *Conn) Raw(f func(driver.Conn) error) error {
 // Raw calls f with the driver's own connection behind c, which it must not keep. c is of
 // an *sql.DB that comes from a Manager. (What c.Raw gives has a method Raw() driver.Conn, for code
 // that cannot import this package.)
+//
+// An error of f is that of Raw. f is not called again, whatever it is. If it is driver.ErrBadConn, or f
+// panics, c is closed, as database/sql does it, and the connection is not lent again. Of any other error the
+// backend says what it means for the connection, as it does of the driver's.
 func Raw(c *sql.Conn, f func(driver.Conn) error) error {
 	return c.Raw(func(x any) error {
 		p, ok := x.(interface {

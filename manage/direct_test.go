@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -266,5 +268,75 @@ func TestStressOfADB(t *testing.T) {
 	wantLeases(t, m, "at the end", 0)
 	if n := d.live(); n > 3 {
 		t.Errorf("%d connections are open, want 3 at most", n)
+	}
+}
+
+// rawConn is what the next test uses of *sql.Conn, *manage.Conn and manage.DBConn.
+type rawConn interface {
+	PingContext(context.Context) error
+	Close() error
+}
+
+// database/sql does not call f again. What f says of its connection says nothing of the others.
+func TestAnErrorOfRawCostsItsConnectionAlone(t *testing.T) {
+	type raw func(func(driver.Conn) error) error
+	for how, connect := range map[string]func(*testing.T, *manage.Manager, *manage.DB) (rawConn, raw, error){
+		"Raw": func(t *testing.T, _ *manage.Manager, db *manage.DB) (rawConn, raw, error) {
+			c, err := db.DB().Conn(t.Context())
+			return c, func(f func(driver.Conn) error) error { return manage.Raw(c, f) }, err
+		},
+		"Conn.Raw": func(t *testing.T, m *manage.Manager, _ *manage.DB) (rawConn, raw, error) {
+			c, err := m.Connect(t.Context(), "fake", "x")
+			return c, c.Raw, err
+		},
+		"DBConn.Raw": func(t *testing.T, _ *manage.Manager, db *manage.DB) (rawConn, raw, error) {
+			c, err := db.Conn(t.Context())
+			return c, c.Raw, err
+		},
+		"Raw of *sql.Conn": func(t *testing.T, _ *manage.Manager, db *manage.DB) (rawConn, raw, error) {
+			c, err := db.DB().Conn(t.Context())
+			return c, func(f func(driver.Conn) error) error {
+				return c.Raw(func(x any) error { return f(x.(interface{ Raw() driver.Conn }).Raw()) })
+			}, err
+		},
+	} {
+		for _, of := range []struct {
+			err  error
+			kept bool // the connection is lent again
+			open bool // and the Conn can be used on
+		}{{driver.ErrBadConn, false, false}, {fmt.Errorf("user: %w", driver.ErrBadConn), false, false}, {io.EOF, false, true}, {errWrong, true, true}} {
+			t.Run(how+"/"+of.err.Error(), func(t *testing.T) {
+				d := &fakeDriver{}
+				db, m := openDirect(t, d, "pool_size=2&pool_max_overflow=0")
+				idle, err := db.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				c, call, err := connect(t, m, db)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := idle.Close(); err != nil {
+					t.Fatal(err)
+				}
+				calls := 0
+				got := call(func(driver.Conn) error { calls++; return of.err })
+				if got != of.err || calls != 1 {
+					t.Errorf("Raw: %v after %d calls of f, want the error of f after one", got, calls)
+				}
+				if err := c.PingContext(t.Context()); (err == nil) != of.open {
+					t.Errorf("the Conn after it: %v, want that it can be used: %v", err, of.open)
+				}
+				_ = c.Close() // may have been closed by its error
+				wantLeases(t, m, "after all", 0)
+				want := 1
+				if of.kept || how == "Raw of *sql.Conn" && of.open { // which hides it from the pool
+					want = 2
+				}
+				if _, err := db.Exec("ok"); err != nil || d.live() != want || d.opens() != 2 {
+					t.Errorf("%d connections are open, and %d were opened, want %d and 2; %v", d.live(), d.opens(), want, err)
+				}
+			})
+		}
 	}
 }

@@ -109,7 +109,17 @@ func (p *proxy) use(f func(driver.Conn) error) error {
 		return err
 	}
 	p.unseen = true // if f panics
-	return p.do(context.Background(), func() error { return f(p.conn.Raw()) })
+	var err error
+	none := p.do(context.Background(), func() error {
+		if err = f(p.conn.Raw()); err != nil {
+			p.judge(p.entry.backend.Classify(err), err)
+		}
+		return nil // for database/sql does not try again, so it says nothing of the other connections
+	})
+	if none != nil {
+		return none // there was no call
+	}
+	return err
 }
 
 // do makes a call of the driver. Its error is the driver's own, unless there was no call.
@@ -266,17 +276,20 @@ func (p *proxy) note(err error) error {
 		// then only a new one keeps its promise.
 		fault = pool.AllDead
 	}
-	if fault > p.fault {
-		p.fault, p.cause = fault, err
-	}
+	p.judge(fault, err)
 	return err
+}
+
+// judge remembers the worst that was said of the connection.
+func (p *proxy) judge(fault pool.Fault, cause error) {
+	if fault > p.fault {
+		p.fault, p.cause = fault, cause
+	}
 }
 
 // condemn has the connection closed instead of kept when it is returned.
 func (p *proxy) condemn(cause error) {
-	if p.fault == pool.Sound {
-		p.fault, p.cause = pool.Dead, cause
-	}
+	p.judge(pool.Dead, cause)
 }
 
 // tidy ends a transaction left open on a common connection. The pool resets that only when
