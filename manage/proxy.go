@@ -280,9 +280,9 @@ func (p *proxy) note(err error) error {
 	return err
 }
 
-// judge remembers the worst that was said of the connection.
+// judge remembers the worst that was said of the connection, of which pool.Full says nothing.
 func (p *proxy) judge(fault pool.Fault, cause error) {
-	if fault > p.fault {
+	if fault > p.fault && fault != pool.Full {
 		p.fault, p.cause = fault, cause
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/manage"
 	"github.com/lidopool/lido/pool"
 )
@@ -485,5 +486,46 @@ func TestStatementsThatATextMayHaveEndedArePreparedAnew(t *testing.T) {
 			t.Errorf("after %q twice: prepared %d times, want %d", text, d.prepared, want)
 		}
 		_ = s.Close()
+	}
+}
+
+// crowded is a driver whose backend takes errWrong for a server without room, as that of MySQL takes 1226, which a
+// statement may meet too.
+type crowded struct{ driver driver.Driver }
+
+func (crowded) Name() string                         { return "crowded" }
+func (crowded) Canonical(dsn string) (string, error) { return dsn, nil }
+func (crowded) Redact(dsn string) string             { return dsn }
+
+func (b crowded) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqldriver.Conn], error) {
+	c, err := sqldriver.ConnectorOf(b.driver, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sqldriver.New(c, sqldriver.Options{Reset: reset, Classify: func(err error) pool.Fault {
+		if errors.Is(err, errWrong) {
+			return pool.Full
+		}
+		return sqldriver.Classify(err)
+	}})
+}
+
+func TestAStatementThatFoundTheServerFullHidesNoDeadConnection(t *testing.T) {
+	for last, live := range map[string]int{"ok": 1, "dead": 0, "bad": 0} {
+		d := &fakeDriver{t: t}
+		m := newManager(t, manage.Options{})
+		if err := m.Register(crowded{d}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := m.Connect(t.Context(), "crowded", "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.ExecContext(t.Context(), "wrong")
+		_, _ = c.ExecContext(t.Context(), last)
+		_ = c.Close() // it has been, by an error
+		if d.live() != live {
+			t.Errorf("after %s: %d connections are kept, want %d", last, d.live(), live)
+		}
 	}
 }
