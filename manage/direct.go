@@ -103,11 +103,26 @@ func (e *entry) pin(ctx context.Context, c *connector, g *guard) (*pinned, error
 	return at, nil
 }
 
-// unpin lets go of the pinned connection of a connection that is closed. database/sql waits until
-// its rows and transactions are closed; nobody else need.
+// unpin lets go of the pinned connection of a connection that is closed.
 func (g *guard) unpin() {
 	if at := g.pinned.Swap(nil); at != nil {
-		go at.conn.Close()
+		at.proxy.left.Store(at.conn)
+		at.proxy.letGo()
+	}
+}
+
+// letGo closes the *sql.Conn of a connection that is gone, unless somebody holds it: database/sql would wait
+// for rows and transactions, which may never be closed. Who is last calls it again.
+//
+// Its goroutine is there because the last holder may be within database/sql, and have the lock that
+// the close waits for. Nobody need wait for it: it ends when that holder has come back from there, and calls
+// no driver.
+func (p *proxy) letGo() {
+	if p.holders.Load() > 0 {
+		return
+	}
+	if c := p.left.Load(); c != nil && p.left.CompareAndSwap(c, nil) {
+		go c.Close()
 	}
 }
 
@@ -124,6 +139,7 @@ func (p *proxy) settle() {
 	if p.holders.Add(-1) == 0 {
 		p.tenancy.Add(1)
 		p.unbind()
+		p.letGo()
 	}
 }
 

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lidopool/lido/manage"
@@ -339,4 +342,62 @@ func TestAnErrorOfRawCostsItsConnectionAlone(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A goroutine that waits for rows to be closed would wait for ever if they are forgotten, and in a bubble
+// keep synctest.Wait and the end of the test waiting, since it waits for a lock.
+func TestTheEndOfAManagerLeavesNoGoroutineToWaitForRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, what := range []string{"rows", "a transaction", "a Conn"} {
+			db, m := openDirect(t, &fakeDriver{}, "")
+			c, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rows *sql.Rows
+			var tx *sql.Tx
+			switch what {
+			case "rows":
+				rows, err = c.QueryContext(context.Background(), "rows 2")
+			case "a transaction":
+				tx, err = c.BeginTx(context.Background(), nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if what != "a Conn" {
+				_ = c.Close()
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+			if left := goroutinesOfTheBubble(); strings.Contains(left, "lidopool/lido/manage.") {
+				t.Errorf("%s open: after Close of the manager there is\n%s", what, left)
+			}
+			if rows != nil {
+				_ = rows.Close()
+			}
+			if tx != nil {
+				_ = tx.Rollback()
+			}
+			_ = c.Close()
+			synctest.Wait()
+			if n := m.Pins(); n != 0 {
+				t.Errorf("%s closed: database/sql still has %d connections", what, n)
+			}
+		}
+	})
+}
+
+// goroutinesOfTheBubble returns the stacks of all goroutines of this bubble but those of the test.
+func goroutinesOfTheBubble() string {
+	text := make([]byte, 1<<20)
+	text = text[:runtime.Stack(text, true)]
+	var others []string
+	for stack := range strings.SplitSeq(string(text), "\n\n") {
+		if head, _, _ := strings.Cut(stack, "\n"); strings.Contains(head, "synctest bubble") && !strings.Contains(stack, "testing") {
+			others = append(others, stack)
+		}
+	}
+	return strings.Join(others, "\n\n")
 }

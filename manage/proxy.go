@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -33,10 +34,11 @@ type proxy struct {
 	// Of the proxies of a DB, which are pinned to one connection.
 
 	pinned  bool
-	spoilt  atomic.Bool   // database/sql has given it up
-	holders atomic.Int32  // of the present lease
-	tenancy atomic.Uint64 // its number
-	mu      sync.Mutex    // held by who looks at stmts, of which one may be closed late
+	spoilt  atomic.Bool              // database/sql has given it up
+	holders atomic.Int32             // of the present lease
+	tenancy atomic.Uint64            // its number
+	left    atomic.Pointer[sql.Conn] // of a connection that is gone; see letGo
+	mu      sync.Mutex               // held by who looks at stmts, of which one may be closed late
 
 	// The rest is of the connection that it is bound to.
 
