@@ -11,6 +11,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,6 +164,39 @@ func ExampleManager_Pool() {
 	}
 }
 
+// passfile writes a password where lib/pq reads it, before each open.
+func passfile(name string, password func(ctx context.Context) (string, error)) pool.Hooks[*sqldriver.Conn] {
+	escape := strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace
+	return pool.Hooks[*sqldriver.Conn]{BeforeOpen: func(ctx context.Context, _ pool.Event[*sqldriver.Conn]) (context.Context, error) {
+		p, err := password(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f, err := os.CreateTemp(filepath.Dir(name), "pgpass") // nobody else can read it, which lib/pq demands
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.WriteString("*:*:*:*:" + escape(p) + "\n")
+		return nil, errors.Join(err, f.Close(), os.Rename(f.Name(), name)) // at once: others may be reading it
+	}}
+}
+
+// A token that expires, such as one of AWS IAM, is asked for at each open, for PostgreSQL.
+func ExampleManager_OpenDB_token() {
+	token := func(ctx context.Context) (string, error) { return "from the cloud's library", nil }
+
+	m := manage.New(manage.Options{Hooks: []pool.Hooks[*sqldriver.Conn]{passfile("/run/app/pgpass", token)}})
+	defer m.Close()
+	if err := m.Register(postgres.Backend{}); err != nil {
+		log.Fatal(err)
+	}
+	db, err := m.OpenDB("postgres", "postgres://app@db.example.com/shop?sslmode=verify-full&passfile=/run/app/pgpass")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+}
+
 // rotating is mysql.Backend with a password that is asked for at each open.
 type rotating struct {
 	mysql.Backend
@@ -172,19 +208,21 @@ func (r rotating) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sql
 	if err != nil {
 		return nil, err
 	}
-	connector, err := sqldriver.FreshConnector(gomysql.MySQLDriver{}, func(ctx context.Context) (string, error) {
-		password, err := r.password(ctx)
-		one := config.Clone()
-		one.Passwd = password
-		return one.FormatDSN(), err
-	})
+	err = config.Apply(gomysql.BeforeConnect(func(ctx context.Context, one *gomysql.Config) (err error) {
+		one.Passwd, err = r.password(ctx)
+		return err
+	}))
+	if err != nil {
+		return nil, err
+	}
+	connector, err := gomysql.NewConnector(config)
 	if err != nil {
 		return nil, err
 	}
 	return sqldriver.New(connector, sqldriver.Options{Reset: reset, Classify: mysql.Classify, Begins: mysql.Begins})
 }
 
-// A token that expires, such as one of AWS IAM, is asked for at each open.
+// The same for MySQL.
 func ExampleManager_Register_token() {
 	token := func(ctx context.Context) (string, error) { return "from the cloud's library", nil }
 	m := manage.New(manage.Options{})
