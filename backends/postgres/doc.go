@@ -18,7 +18,8 @@
 //
 // Beyond lib/pq, what a URL most likely says by mistake is an error: a password with an /, ? or #
 // that is not percent-encoded, after which lib/pq takes a part of the password for the port or
-// the database.
+// the database. So is a host with a colon that is no IP address: of db-1:5432,db-2:5433 in a URL, which
+// libpq reads as two hosts, lib/pq looks for two of the names db-1:5432 and db-2:5433.
 //
 // # What ends on time
 //

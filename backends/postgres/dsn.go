@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -38,6 +39,9 @@ func parse(dsn string) (pq.Config, error) {
 		}
 	}
 	layDefaults(&c)
+	if err := checkHosts(c); err != nil {
+		return pq.Config{}, err
+	}
 	for _, p := range params(c) {
 		if strings.ContainsRune(p.value, 0) {
 			return pq.Config{}, fmt.Errorf("postgres: DSN parameter %s contains a zero byte: leave it out", p.name)
@@ -52,7 +56,8 @@ func checkURL(dsn string) error {
 	if !isURL(dsn) {
 		return nil
 	}
-	encode := errors.New("postgres: DSN is no URL: write user and password percent-encoded, @ as %40, / as %2F, ? as %3F, # as %23, : as %3A, % as %25")
+	encode := errors.New("postgres: DSN is no URL: write user and password percent-encoded, @ as %40, / as %2F, ? as %3F, # as %23, : as %3A, % as %25; " +
+		"several hosts with their ports as ?host=db-1,db-2&port=5432,5433")
 	u, err := url.Parse(dsn)
 	if err != nil || strings.Contains(dsn, "#") {
 		return encode
@@ -71,6 +76,23 @@ func checkURL(dsn string) error {
 			"in a password that has an @, write / as %2F and ? as %3F too")
 	}
 	return nil
+}
+
+// checkHosts refuses db-1:5432, which lib/pq takes for the name of a host. It leaves db-1:5432,db-2:5433 in a URL
+// together like that.
+func checkHosts(c pq.Config) error {
+	for host := range strings.SplitSeq(text(c, "host", c.Host), ",") {
+		if strings.Contains(host, ":") && !address(host) && !unixSocket(host) {
+			return errors.New("postgres: DSN parameter host has a colon in it: give the port as port=5432, " +
+				"several hosts as host=db-1,db-2 port=5432,5433, and in a URL behind a ? and joined by &")
+		}
+	}
+	return nil
+}
+
+// unixSocket reports whether a host is the directory of a Unix socket, or the name of an abstract one.
+func unixSocket(host string) bool {
+	return filepath.IsAbs(host) || strings.HasPrefix(host, "@")
 }
 
 func isURL(dsn string) bool {

@@ -59,6 +59,8 @@ func TestCanonicalIsOneFormForOneMeaning(t *testing.T) {
 		{"host='a,b' hostaddr='10.0.0.1,' port='5432' dbname='d' user='u' sslmode='require'", []string{"host=a,b hostaddr=10.0.0.1, user=u dbname=d"}},
 		{"host='localhost,localhost' hostaddr='10.0.0.1,::1' port='5432' dbname='d' user='u' sslmode='require'", []string{"hostaddr=10.0.0.1,::1 user=u dbname=d"}},
 		{"host='::1' port='5432' dbname='d' user='u' sslmode='require'", []string{"postgres://u@[::1]/d", "postgres://u@[::1]:5432/d", "host=::1 user=u dbname=d"}},
+		{"host='fe80::1%eth0,::1' port='1,2' dbname='d' user='u' sslmode='require'", []string{"host=fe80::1%eth0,::1 port=1,2 user=u dbname=d"}},
+		{"host='/run/a:b' port='5432' dbname='d' user='u' sslmode='disable'", []string{"host=/run/a:b user=u dbname=d"}},
 		{"host='/run/pg' port='5432' dbname='d' user='u' sslmode='disable'", []string{
 			"host=/run/pg user=u dbname=d", "host=/run/pg user=u dbname=d sslmode=require", "postgres:///d?host=/run/pg&user=u",
 		}},
@@ -186,6 +188,13 @@ func TestCanonicalRefusesWhatCannotWorkAndSaysWhatToDo(t *testing.T) {
 		{"client_encoding=s3cret", "client_encoding is not UTF8"},
 		{"datestyle=s3cret", "datestyle is not"},
 		{"host=a,b port=1,2,3", "lists of different lengths"},
+		{"postgres://u:s3cret@a:1,b:2/d", "several hosts as host=db-1,db-2 port=5432,5433"},
+		{"postgres://u:s3cret@a:1,b:1/d", "several hosts as host=db-1,db-2 port=5432,5433"},
+		{"postgres://u:s3cret@a:1,b/d", "several hosts with their ports as ?host=db-1,db-2&port=5432,5433"},
+		{"postgres://u:s3cret@[::1]:1,b:2/d", "several hosts with their ports as ?host=db-1,db-2&port=5432,5433"},
+		{"postgres:///d?host=a,b:2&password=s3cret", "DSN parameter host has a colon in it: give the port as port=5432"},
+		{"host=h:5432 password=s3cret", "DSN parameter host has a colon in it: give the port as port=5432"},
+		{"host=/run/pg,u:s3cret", "has a colon in it"},
 		{"sslnegotiation=direct sslmode=prefer", "too weak"},
 		{"sslrootcert=system sslmode=require", "too weak"},
 		{"service=s3cret", "service file"},
@@ -232,6 +241,9 @@ func TestRedactShowsNoSecret(t *testing.T) {
 		{"user=u dbname=d host= password=s3cret", "host='xxxxx' port='5432' dbname='d' user='u' sslmode='require'"},
 		{"host=a,10.0.0.1,::1 user=u dbname=d", "host='a,10.0.0.1,::1' port='5432' dbname='d' user='u' sslmode='require'"},
 		{"host=@abstract user=u dbname=d", "host='@abstract' port='5432' dbname='d' user='u' sslmode='disable'"},
+		{"postgres://u:s3cret@a,b/d?port=1,2", "host='a,b' port='1,2' dbname='d' user='u' password='xxxxx' sslmode='require'"},
+		{"postgres:///d?user=u&password=s3cret&host=a,::1&port=1,2", "host='a,::1' port='1,2' dbname='d' user='u' password='xxxxx' sslmode='require'"},
+		{"postgres://u:s3cret@a:1,b:2/d", "postgres://xxxxx"},
 		{"postgres://u:s3cret@h:bad/d", "postgres://xxxxx"},
 		{"mysql://u:s3cret@h/d", "xxxxx"},
 	} {
@@ -245,6 +257,7 @@ func FuzzRedact(f *testing.F) {
 	for _, seed := range []struct{ before, after string }{
 		{"", ""}, {"host=h ", " user=u"}, {"host= ", ""}, {"port= ", ""}, {"user='", "'"}, {"password=x' ", " y='"}, {`host=\`, ""}, {"service=", ""}, {"sslmode=", ""},
 		{"postgres://", "/d"}, {"postgres://u@h?x=", "&y"}, {"postgresql://a,b/", "?z"}, {"mysql://", ""}, {"options=", " x"}, {"a", "b=c"}, {"host=a,b, port=", ",2"},
+		{"12/", "?port=1,2"}, {"p@", ""}, {",p@", ""}, {"p@h,i:", ""}, {"%2F", ":1"}, {"p@h?dbname=", "&host=a,b"}, {":1,", ""},
 	} {
 		f.Add(seed.before, seed.after)
 	}
@@ -258,6 +271,8 @@ func FuzzRedact(f *testing.F) {
 			"postgres://u:" + secret + "@" + before + after,
 			"postgres://" + before + ":" + secret + "@" + after,
 			"postgres://u@h/d?" + before + "&password=" + secret + "&" + after,
+			"postgres://u:" + before + secret + "@h,i/d" + after,
+			"postgres://u:" + secret + before + "@h,i/d" + after,
 		} {
 			if strings.Contains(before+after, "Z") {
 				continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -85,6 +86,53 @@ func TestNoErrorOfAnOpenShowsASecret(t *testing.T) {
 	}
 	if strings.Contains(log.String(), hunter) {
 		t.Errorf("the log shows it:\n%s", &log)
+	}
+}
+
+// Wherever a character of a password ends it, for who reads the DSN, no part is shown.
+func TestNoPartOfAPasswordIsShownWithSeveralHosts(t *testing.T) {
+	hosts := []string{"127.0.0.1,127.0.0.1", "127.0.0.1:1,127.0.0.1:2", "127.0.0.1:1,127.0.0.1"}
+	opened := 0
+	for _, between := range []string{"@", "/", ",", "%", ":", "?", "#", "&", "=", "+", ";", " ", "'", `\`, "@,", ",@", "/@", ":1,", "@1:2,", "%2", "%41", "?host=", "@h,i/"} {
+		for _, first := range []string{"hunterA", "99", ""} { // a number may be taken for a port
+			raw := first + between + "hunterB"
+			quoted := strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(raw)
+			dsns := []string{"host=127.0.0.1,127.0.0.1 port=1,2 user=u password='" + quoted + "'", "host=127.0.0.1,127.0.0.1 user=u port=1 password=" + raw}
+			for _, password := range []string{raw, url.QueryEscape(raw), url.PathEscape(raw)} {
+				for _, host := range hosts {
+					dsns = append(dsns, "postgres://u:"+password+"@"+host+"/d", "postgres://u:"+password+"@"+host+"?port=1,2",
+						"postgres://"+host+"/d?user=u&port=1,2&password="+password, "postgres:///d?password="+password+"&user=u&port=1,2&host="+host)
+				}
+			}
+			for _, dsn := range dsns {
+				hide := func(what, text string) {
+					t.Helper()
+					if strings.Contains(text, "hunter") {
+						t.Errorf("%s of %q shows a part of the password: %s", what, dsn, text)
+					}
+				}
+				hide("Redact", postgres.Backend{}.Redact(dsn))
+				canonical, err := postgres.Backend{}.Canonical(dsn)
+				if err != nil {
+					hide("the error of Canonical", err.Error())
+					continue
+				}
+				hide("Redact of Canonical", postgres.Backend{}.Redact(canonical))
+				if !strings.HasPrefix(canonical, "host='127.0.0.1,127.0.0.1' port='1") {
+					continue // else it would ask for names in a network
+				}
+				_, err = backend(t, postgres.Backend{}, dsn).Open(t.Context())
+				if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1: connect: connection refused") {
+					t.Errorf("Open of %q: %v, want that two hosts refuse", dsn, err)
+					continue
+				}
+				hide("the error of Open", err.Error())
+				opened++
+			}
+		}
+	}
+	if opened < 100 {
+		t.Errorf("only %d of the DSNs could be tried, so little was shown", opened)
 	}
 }
 
