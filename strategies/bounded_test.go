@@ -30,8 +30,8 @@ func TestBoundedQueueKeepsThePromisesOfAStrategy(t *testing.T) {
 	}
 }
 
-// moment is how long a line under Bounded is open at a time.
-const moment = strategies.Passing / 20
+// moment is how long a short line under Bounded is open at a time.
+const moment = strategies.Passing / 8
 
 // openLine makes the line of a pool with one seat open: somebody comes back for another after each hand-off, which
 // in a bubble take no time. The seat is idle then, though at least two wait.
@@ -362,6 +362,61 @@ func TestBoundedPassesNobodyOverForLong(t *testing.T) {
 			}
 			if least == 0 {
 				r.Error("somebody was never served")
+			}
+		})
+	}
+}
+
+// A line of n is open for the share of Passing that those who were served before it are of the line; so whoever is last
+// is passed over for Passing until its turn comes, however often the line opens.
+func TestLongLineOpensOftenAndForLittle(t *testing.T) {
+	for i, n := range []int{20, 100, 400, 60} {
+		shrinks := i == 3
+		withOptions(t, strategies.Queue{Size: 1, Fairness: strategies.Bounded}, pool.Options{NoReset: true}, func(r *rig) {
+			held := r.get()
+			var line []*asker
+			for range n {
+				line = append(line, r.ask(r.Context()))
+			}
+			last := line[n-1]
+			var moments, open time.Duration
+			longest := time.Duration(0)
+			for began := r.now(); !last.done(); {
+				ctx, cancel := context.WithCancel(r.Context())
+				defer cancel()
+				line = append(line, r.ask(ctx)) // so that the line stays as long
+				r.end(held)
+				before := r.now()
+				<-line[0].answered
+				if took := r.now() - before; took > 0 {
+					moments++
+					open += took
+					longest = max(longest, took)
+				}
+				held, line = line[0].lease, line[1:]
+				if shrinks { // those who come do not stay
+					cancel()
+					synctest.Wait()
+					line = line[:len(line)-1]
+				}
+				if r.now()-began > time.Second {
+					r.Fatal("the last in line has waited for a second")
+				}
+			}
+			r.Logf("%d in line: it was open %d times until the last was served, for %v in all, and %v at most", n, moments, open, longest)
+			if open > strategies.Passing {
+				r.Errorf("%d in line: the last was passed over for %v, want %v at most", n, open, strategies.Passing)
+			}
+			if open < strategies.Passing/4 { // it might be twice as often if somebody came while it is open
+				r.Errorf("%d in line: it was open for %v until the last was served, want a part of %v: that is what Bounded is for", n, open, strategies.Passing)
+			}
+			if most := max(strategies.Passing*5/time.Duration(n), strategies.Passing/80); n >= 100 && longest > most {
+				r.Errorf("%d in line: it was open for %v at a time, want %v at most: a long line opens for little", n, longest, most)
+			}
+			r.end(held)
+			for _, a := range line {
+				<-a.answered
+				r.end(a.lease)
 			}
 		})
 	}

@@ -122,7 +122,7 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	}
 	w := l.waiting.newWaiter(ctx, 0)
 	l.arrivals++
-	w.number, w.ahead, w.saw = l.arrivals, uint32(l.waiting.n), l.passing.opened
+	w.number, w.ahead, w.saw = l.arrivals, uint32(l.waiting.n), l.passing.micros()
 	if l.waiting.pushBack(w); l.waiting.n == 1 {
 		l.pace.formed(l.now)
 	}
@@ -180,7 +180,7 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	// are all as unfit as the one it had.
 	l.attend()
 	w := l.waiting.newWaiter(ctx, g.Waited)
-	w.since, w.number, w.replaces, w.saw = now, l.arrivals, true, l.passing.opened
+	w.since, w.number, w.replaces, w.saw = now, l.arrivals, true, l.passing.micros()
 	l.waiting.pushFront(w)
 	l.ring(now)
 	l.mu.Unlock()

@@ -77,7 +77,7 @@ const (
 	// Strict: nobody overtakes. Each seat that comes back is handed to whoever has waited
 	// longest.
 	Strict Fairness = "strict"
-	// Bounded: where resources change hands fast, the line opens for moments of Passing/20, in
+	// Bounded: where resources change hands fast, the line opens for moments of Passing/8 at most, in
 	// which whoever runs takes what comes back and nobody is woken. That saves switching
 	// goroutines: throughput is two to three times as high when they outnumber the seats, and
 	// the longest wait higher by up to Passing. A resource may lie idle beside a waiter for a

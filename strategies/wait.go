@@ -30,7 +30,7 @@ type waiter struct {
 	prior  time.Duration // what it had waited before
 	*claim               // where seats are shared, or acquirers have classes; else nil
 	ahead  uint32        // how many stood in line before it
-	saw    uint32        // how often the line had been open when it came
+	saw    uint32        // for how many microseconds the line had been open when it came
 
 	queued   bool
 	watched  bool        // its ctx is watched by the line, or never ends
