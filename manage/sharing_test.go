@@ -334,6 +334,18 @@ func TestASharedConnectionIsResetIfAnyHolderMayHaveLeftSomething(t *testing.T) {
 			end(t, a)
 			end(t, b)
 		}},
+		{"a transaction that begins behind Raw after another's return", []string{"singleton"}, false, func(t *testing.T, db *sql.DB) {
+			a := conn(t, db)
+			if err := a.Raw(func(x any) error {
+				c := x.(interface{ Raw() driver.Conn }).Raw()
+				mustExec(t, db, "INSERT INTO t VALUES (1)")
+				_, err := c.(driver.ExecerContext).ExecContext(t.Context(), "BEGIN; INSERT INTO t VALUES (2)", nil)
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			end(t, a)
+		}},
 		{"a transaction that its holder's return ends", []string{"static"}, true, func(t *testing.T, db *sql.DB) {
 			a, b := conn(t, db), conn(t, db)
 			do(t, a, "BEGIN; INSERT INTO t VALUES (2)")

@@ -255,7 +255,9 @@ func (b *Backend) Clean(c *Conn) bool {
 			return false
 		}
 	}
-	c.used = false
+	// What the driver alone knows of may still be begun, by another who shares the connection and has its Raw at hand:
+	// that one asks the driver again.
+	c.used = c.begun || c.dirty != nil && c.begins == nil
 	return true
 }
 

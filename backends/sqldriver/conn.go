@@ -26,7 +26,7 @@ type Conn struct {
 	tx    *tx   // the last one begun here and not yet ended
 	doubt error // of a rollback that failed: nobody knows whether a transaction is open
 	begun bool  // a text may have begun a transaction
-	used  bool  // something was done since a reset, or since Clean found nothing to reset
+	used  bool  // something was done, or may be, since a reset, or since Clean found nothing to reset
 }
 
 // Raw returns the driver's own connection, for anything that one may do with it. What is begun on

@@ -608,6 +608,26 @@ func TestBeginTxReturnsTheDriversErrorItself(t *testing.T) {
 	}
 }
 
+// Of a shared connection one holder may have Raw in hand while another returns.
+func TestCleanLooksAgainAtWhatMayStillBeBegun(t *testing.T) {
+	for name, o := range map[string]sqldriver.Options{
+		"Dirty": {}, "Dirty and Begins": {Begins: func(string) bool { return false }},
+	} {
+		within := false
+		o.Dirty = func(driver.Conn) bool { return within }
+		_, raw := newFull()
+		b, c := open(t, raw, o)
+		c.Raw()
+		if !b.Clean(c) {
+			t.Errorf("%s: not clean, though the driver says so", name)
+		}
+		within = true
+		if b.Clean(c) {
+			t.Errorf("%s: clean, though a transaction was begun behind Raw", name)
+		}
+	}
+}
+
 func TestCheckAfterSparesWhatWasUsedJustNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
