@@ -220,4 +220,21 @@ func TestNeighboursWithTheSameCtxLeaveTogether(t *testing.T) {
 	}
 }
 
+// A caller may end its ctx with an error of the pool's own.
+func TestWhoeverGivesUpCountsOnceWhateverTheCause(t *testing.T) {
+	with(t, strategies.Queue{Size: 1}, func(r *rig) {
+		held := r.get()
+		ctx, cancel := context.WithCancelCause(r.Context())
+		a := r.ask(ctx)
+		cancel(pool.ErrTimeout)
+		if <-a.answered; !errors.Is(a.err, pool.ErrTimeout) || !errors.Is(a.err, context.Canceled) {
+			r.Errorf("Acquire: %v, want the cause of its ctx", a.err)
+		}
+		if s := r.Stats(); s.Canceled != 1 || s.TimedOut != 0 {
+			r.Errorf("%d canceled and %d timed out, want one that was canceled", s.Canceled, s.TimedOut)
+		}
+		r.end(held)
+	})
+}
+
 type key struct{}

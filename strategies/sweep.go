@@ -22,10 +22,10 @@ func (l *line) sweep(w *waiter) {
 	done, end, cause := ctx.Done(), ctx.Err(), context.Cause(ctx)
 	prev, next := l.waiting.before(w), w.next
 	l.waiting.remove(w)
-	w.err = cause
-	n := uint64(1)
+	w.err, w.late = cause, true // and counts itself
+	n := uint64(0)
 	var r *pool.Refusal
-	for n < inOneSweep {
+	for n < inOneSweep-1 {
 		var o *waiter
 		switch {
 		case next != nil && !next.watched && next.ctx.Done() == done:
@@ -45,7 +45,9 @@ func (l *line) sweep(w *waiter) {
 		o.swept.Store(true) // from here on it is its own
 		n++
 	}
-	l.waiting.gaveUp(n, end)
+	if n > 0 {
+		l.waiting.gaveUp(n, end)
+	}
 }
 
 // gaveUp counts n waiters whose ctx has ended with err.

@@ -219,10 +219,10 @@ func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
 func (l *waiters) refuse(w *waiter, now time.Duration) (pool.Grant, error) {
 	err := w.err
 	switch {
-	case err == pool.ErrTimeout, w.late && w.ctx.Err() == context.DeadlineExceeded:
-		l.timedOut.Add(1)
 	case w.late:
-		l.canceled.Add(1)
+		l.gaveUp(1, w.ctx.Err())
+	case err == pool.ErrTimeout:
+		l.timedOut.Add(1)
 	}
 	return pool.Grant{Waited: l.settle(w, now).Waited}, err
 }
