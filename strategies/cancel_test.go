@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lidopool/lido/pool"
+	"github.com/lidopool/lido/pool/pooltest"
 	"github.com/lidopool/lido/strategies"
 )
 
@@ -235,6 +236,28 @@ func TestWhoeverGivesUpCountsOnceWhateverTheCause(t *testing.T) {
 		}
 		r.end(held)
 	})
+}
+
+// What frees the seat may find that a waiter's ctx has ended before the waiter does.
+func TestWhoeverIsFoundToHaveGivenUpCountsToo(t *testing.T) {
+	for _, s := range []pool.Strategy{strategies.Queue{Size: 1}, strategies.Singleton{Size: 1}, strategies.Static{}} {
+		t.Run(s.Kind(), func(t *testing.T) {
+			with(t, s, func(r *rig) {
+				r.fake.Next(pooltest.Open, pooltest.Slow(time.Second))
+				ctx := newWatchedCtx()
+				a := r.ask(ctx)
+				ctx.mu.Lock()
+				ctx.err = context.Canceled
+				ctx.mu.Unlock()
+				if <-a.answered; !errors.Is(a.err, context.Canceled) {
+					r.Errorf("Acquire: %v, want that its ctx has ended", a.err)
+				}
+				if s := r.Stats(); s.Canceled != 1 || s.TimedOut != 0 {
+					r.Errorf("%d canceled and %d timed out, want one that was canceled", s.Canceled, s.TimedOut)
+				}
+			})
+		})
+	}
 }
 
 type key struct{}

@@ -493,6 +493,7 @@ func (s *sharing) serve() {
 		}
 		switch {
 		case w.ctx.Err() != nil:
+			w.late = true
 			s.give(w, pool.Grant{}, context.Cause(w.ctx))
 		case had:
 			s.attend(w)
