@@ -28,15 +28,17 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 		var l Lease[T]
 		var v verdict
 		var why error
+		meant := false // by an invalidation that is in epoch
 		if g.Joined {
 			l, v, why = p.join(ctx, r, g)
 		} else if v, why = p.examine(ctx, r, start); v == fit {
 			l = p.lend(r, g)
-		} else if own := r.own.Load(); v == stale && own.id > newest && !older(own.epoch(), epoch) {
-			v = dead                       // or this might go on for ever
-			epoch = epochOf(p.gate.Load()) // one invalidation means all that were being opened then, and is one attempt
-			if why == nil {
-				why = errOutdated
+		} else if own := r.own.Load(); v == stale && own.id > newest {
+			if meant = older(own.epoch(), epoch); !meant {
+				v = dead // or this might go on for ever
+				if why == nil {
+					why = errOutdated
+				}
 			}
 		}
 		switch v {
@@ -62,6 +64,9 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 				return Lease[T]{}, &AttemptsError{Pool: p.opts.Name, Attempts: tries, Err: why}
 			}
 			tries++
+		}
+		if !meant {
+			epoch = epochOf(p.gate.Load()) // one invalidation means all that were being opened then, and is one attempt
 		}
 		var err error
 		if v == away {

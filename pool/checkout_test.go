@@ -302,6 +302,30 @@ func TestResourcesThatOneInvalidationMeansAreOneAttempt(t *testing.T) {
 	})
 }
 
+// A check finds that the server has restarted while two more are being opened: they are no attempts of their own.
+func TestACheckThatFindsAllDeadSpeaksForThoseBeingOpened(t *testing.T) {
+	for kind, attempts := range map[pool.Check]int{pool.SlowCheck: 2, pool.QuickCheck: 1} { // which is no attempt itself
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			c := checked{f, kind, func(context.Context, res) error {
+				time.Sleep(time.Second)
+				return pool.ErrInvalidatePool
+			}}
+			p := openChecked(t, c, strategies.Queue{Size: 3}, pool.Options{Attempts: attempts})
+			warm(t, p)
+			f.Next(pooltest.Open, pooltest.Slow(2*time.Second), pooltest.Slow(3*time.Second))
+			f.Always(pooltest.Open, pooltest.Slow(10*time.Second))
+			for _, o := range []<-chan result{start(t.Context(), p), start(t.Context(), p), start(t.Context(), p)} {
+				if r := <-o; r.err != nil {
+					t.Errorf("check %d: Acquire: %v, want a resource", kind, r.err)
+				} else if got := r.lease.Value(); got.ID <= 3 {
+					t.Errorf("check %d: got %v, want a resource whose open began after the restart", kind, got)
+				}
+			}
+		})
+	}
+}
+
 func TestTimeoutOfTheStrategyBoundsTheWholeWait(t *testing.T) {
 	for _, make := range []func(time.Duration) pool.Strategy{
 		func(d time.Duration) pool.Strategy { return strategies.Queue{Size: 1, Timeout: d} },

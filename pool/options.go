@@ -68,8 +68,9 @@ type Options struct {
 	PingAfter time.Duration
 
 	// Attempts is how many resources one Acquire tries before it gives up, when ping or
-	// checkout hooks find them dead. Default 3. The error is then an *AttemptsError with
-	// the last cause.
+	// checkout hooks find them dead. What was opened meanwhile and has been outdated or grown too old since
+	// counts too, but all that one invalidation outdates as one, at most. Default 3. The error is then an
+	// *AttemptsError with the last cause.
 	Attempts int
 
 	// OpenAttempts is how often Backend.Open is called for one resource before
