@@ -226,7 +226,7 @@ type Seating interface {
 	// It returns ErrClosed after Close; ErrExhausted under NoWait, or ErrSuspended while paused; ErrOverloaded
 	// if it turns the acquirer away;
 	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
-	// open that failed while it waited. The Grant that comes with an error holds no seat, but
+	// open that failed while it waited; or a *Refusal with any of these. The Grant that comes with an error holds no seat, but
 	// tells how long the acquirer Waited. A waiter whose ctx has ended is not given a seat.
 	Acquire(ctx context.Context, m Mode) (Grant, error)
 
