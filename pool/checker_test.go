@@ -73,6 +73,22 @@ func TestCheckThatFailsReplacesTheResource(t *testing.T) {
 	}
 }
 
+func TestInvalidateDuringASlowCheckIsHeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := checked{pooltest.NewFake(), pool.SlowCheck, func(context.Context, res) error { time.Sleep(time.Second); return nil }}
+		p := openChecked(t, c, one, pool.Options{})
+		release(t, acquire(t, p))
+		out := start(t.Context(), p)
+		synctest.Wait()
+		p.Invalidate(errTest)
+		if r := <-out; r.err != nil {
+			t.Errorf("Acquire: %v, want a lease", r.err)
+		} else if got := r.lease.Value().ID; got != 2 {
+			t.Errorf("resource %d was lent, want a new one: it was invalidated while it was checked", got)
+		}
+	})
+}
+
 func TestSlowCheckThatHangsKeepsItsSeatAndNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})

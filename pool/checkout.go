@@ -20,7 +20,9 @@ const (
 
 // checkout makes a lease of a grant: the slow way, for pools that have something to
 // check. It owns the seat unless the grant is joined.
-func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Duration) (Lease[T], error) {
+//
+// Resources with a number above known were opened since the acquirer came, and need no look.
+func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, known uint64) (Lease[T], error) {
 	newest := p.nextID.Load()       // resources with a higher number were opened since
 	epoch := epochOf(p.gate.Load()) // opens that begin from now on are of this, or of a later one
 	for tries := 1; ; {
@@ -31,7 +33,7 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 		meant := false // by an invalidation that is in epoch
 		if g.Joined {
 			l, v, why = p.join(ctx, r, g)
-		} else if v, why = p.examine(ctx, r, start); v == fit {
+		} else if v, why = p.examine(ctx, r, known); v == fit {
 			l = p.lend(r, g)
 		} else if own := r.own.Load(); v == stale && own.id > newest {
 			if meant = older(own.epoch(), epoch); !meant {
@@ -85,20 +87,20 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, start time.Dura
 
 // examine checks the resource in a seat that the caller has. Unless the verdict is failed
 // or away, the caller has the seat still.
-func (p *Pool[T]) examine(ctx context.Context, r *record[T], start time.Duration) (v verdict, err error) {
+func (p *Pool[T]) examine(ctx context.Context, r *record[T], known uint64) (v verdict, err error) {
 	returned := false
 	defer func() {
 		if !returned { // Goexit goes on through here; the seat must not go with it
 			p.vacate(ctx, r, ReasonInvalid, ErrGoexit)
 		}
 	}()
-	v, err = p.check(ctx, r, start)
+	v, err = p.check(ctx, r, known)
 	returned = true
 	return v, err
 }
 
 // check is examine, but for callbacks that call Goexit.
-func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) (verdict, error) {
+func (p *Pool[T]) check(ctx context.Context, r *record[T], known uint64) (verdict, error) {
 	if r.state() != checking {
 		r.move(checking)
 	}
@@ -107,24 +109,23 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], start time.Duration) 
 		res.extra().reason = why
 		return stale, nil
 	}
-	pinged := p.opts.Ping && res.openedAt < start && (p.opts.PingAfter == 0 || p.now()-res.extra().idleAt >= p.opts.PingAfter)
+	pinged := p.opts.Ping && res.id <= known && (p.opts.PingAfter == 0 || p.now()-res.extra().idleAt >= p.opts.PingAfter)
 	if pinged && p.do.ping {
 		if v, err := p.ping(ctx, r, "Backend.Ping", p.backend.Ping, p.opts.PingTimeout); v != fit {
 			return v, err
 		}
 	}
-	if p.checks != NoCheck && res.openedAt < start {
-		timeout := p.opts.PingTimeout
-		if p.checks == QuickCheck {
-			timeout = Inline
-		}
-		switch v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, timeout); {
-		case v == dead && p.checks == QuickCheck:
+	switch {
+	case p.checks == NoCheck || res.id > known:
+	case p.checks == QuickCheck:
+		if v, err := p.pinged(r, p.glance(ctx, res)); v != fit {
 			return stale, err // no attempt: it has cost nothing, and there may be many after a restart of the server
-		case v != fit:
+		}
+	default:
+		if v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, p.opts.PingTimeout); v != fit {
 			return v, err
 		}
-		pinged = pinged || p.checks == SlowCheck
+		pinged = true
 	}
 	if v, err := p.checkedOut(ctx, r); v != fit {
 		return v, err
@@ -228,6 +229,13 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T], name string, ask func(
 		})
 		return away, ctx.Err()
 	}
+}
+
+// glance is a QuickCheck, without what a call costs that may take its time.
+func (p *Pool[T]) glance(ctx context.Context, res *hold[T]) (err error) {
+	defer recoverInto(&err, "Checker.Check")
+	ctx, _ = deadline(ctx, Inline)
+	return p.checker.Check(ctx, res.value)
 }
 
 func (p *Pool[T]) pinged(r *record[T], err error) (verdict, error) {

@@ -218,19 +218,19 @@ func (p *Pool[T]) acquire(ctx context.Context, m Mode, at uintptr) (Lease[T], er
 
 // acquireChecked is acquire for a pool that has something to look at or to share.
 func (p *Pool[T]) acquireChecked(ctx context.Context, m Mode, at uintptr) (Lease[T], error) {
-	var start time.Duration
+	var known uint64
 	if p.quickJoint {
 		if l, ok := p.joinQuickly(ctx, m, at); ok {
 			return l, nil
 		}
 	} else if p.opts.Ping || p.checks != NoCheck {
-		start = p.now()
+		known = p.nextID.Load()
 	}
 	g, err := p.grant(ctx, m, at)
 	if err != nil {
 		return Lease[T]{}, p.refusal(ctx, err, g.Waited)
 	}
-	l, err := p.checkout(ctx, g, m, start)
+	l, err := p.checkout(ctx, g, m, known)
 	if err == nil {
 		if p.quickJoint {
 			p.remember(ctx, l.hold, at)
