@@ -18,7 +18,7 @@ func TestTheSecondSignalEndsTheProgram(t *testing.T) {
 	// Whoever opens a pipe that nobody reads waits: the program does when it has ended the run and writes.
 	pipe, file := filepath.Join(t.TempDir(), "pipe"), filepath.Join(t.TempDir(), "a.json")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip("needs a pipe in the file system, run it where there are some: ", err)
+		t.Skip("no named pipe can be made here; set TMPDIR to a directory where they can: ", err)
 	}
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
@@ -26,6 +26,7 @@ func TestTheSecondSignalEndsTheProgram(t *testing.T) {
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
+	// Real time, since it is another process that is waited for.
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(file); err == nil { // what is written before the CSV
 			break

@@ -462,7 +462,26 @@ func TestTheDriverCanBeUsedWithoutDatabaseSQL(t *testing.T) {
 }
 
 func TestStatementsThatATextMayHaveEndedArePreparedAnew(t *testing.T) {
-	for text, want := range map[string]int{"ok": 1, "ok; discard all": 2, "ok DEALLOCATE ALL": 2} {
+	executed := func(db *sql.DB, text string) error {
+		_, err := db.Exec(text)
+		return err
+	}
+	prepared := func(db *sql.DB, text string) error {
+		s, err := db.Prepare(text)
+		if err != nil {
+			return err
+		}
+		_, err = s.Exec()
+		return errors.Join(err, s.Close())
+	}
+	for _, tc := range []struct {
+		how  func(*sql.DB, string) error
+		text string
+		want int // that the driver has prepared, after the text came twice
+	}{
+		{executed, "ok", 1}, {executed, "ok; discard all", 3}, {executed, "ok DEALLOCATE ALL", 3},
+		{prepared, "ok", 2}, {prepared, "ok; discard all", 7}, {prepared, "ok DEALLOCATE ALL", 7}, // itself too, when it is prepared and when it is executed
+	} {
 		d := &fakeDriver{}
 		db, _ := openFake(t, d, "pool_size=1&pool_max_overflow=0")
 		s, err := db.Prepare("rows 1")
@@ -474,7 +493,7 @@ func TestStatementsThatATextMayHaveEndedArePreparedAnew(t *testing.T) {
 			if err := s.QueryRow().Scan(&n); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := db.Exec(text); err != nil {
+			if err := tc.how(db, tc.text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -482,8 +501,8 @@ func TestStatementsThatATextMayHaveEndedArePreparedAnew(t *testing.T) {
 		if err := s.QueryRow().Scan(&n); err != nil {
 			t.Fatal(err)
 		}
-		if want := 1 + 2*(want-1); d.prepared != want {
-			t.Errorf("after %q twice: prepared %d times, want %d", text, d.prepared, want)
+		if d.prepared != tc.want {
+			t.Errorf("after %q twice: prepared %d times, want %d", tc.text, d.prepared, tc.want)
 		}
 		_ = s.Close()
 	}

@@ -90,9 +90,7 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 	}
 	return p.do(ctx, func() error {
 		c := p.conn.For(s.query)
-		if s.forgets && p.guard.keeps.Load() > 0 {
-			p.forget = true
-		}
+		p.forget = p.forget || s.forgets
 		if s.own == nil {
 			if s.own = p.guard.take(s.query); s.own == nil {
 				raw, err := prepareOn(ctx, c, s.query)

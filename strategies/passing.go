@@ -37,21 +37,24 @@ type passing struct {
 	allowed bool // Bounded
 	open    bool
 	until   time.Duration // when it closes, on the line's clock
-	spent   time.Duration // for how long it was open, all in all
+	spent   time.Duration // for how long it was open, all in all, until it closed last
 
 	// The present stretch of hand-offs.
-	began  time.Duration
-	handed int      // hand-offs in it
-	came   int      // and who came to stand in line meanwhile
-	fresh  bool     // it is the first of this line: those who came made the line
-	kept   int      // seats that have not been handed over in it
-	number uint32   // of the stretch
-	last   []uint32 // by seat: the stretch in which it was handed over last
+	began  time.Duration // or when it opened
+	handed int           // hand-offs in it
+	came   int           // and who came to stand in line meanwhile
+	fresh  bool          // it is the first of this line: those who came made the line
+	kept   int           // seats that have not been handed over in it
+	number uint32        // of the stretch
+	last   []uint32      // by seat: the stretch in which it was handed over last
 }
 
 // shut begins a stretch of hand-offs. The caller holds mu, as for all below.
 func (l *line) shut(now time.Duration) {
 	p := &l.passing
+	if p.open { // as long as it was, also if it closes late
+		p.spent += now - p.began
+	}
 	p.open, p.began, p.handed, p.came = false, now, 0, 0
 	p.kept = l.used - len(l.empty)
 	p.number++
@@ -88,8 +91,7 @@ func (l *line) handedOver(s pool.Seat) {
 		return
 	}
 	// Nobody's time may run out beside a seat that lies idle.
-	p.open, p.until = true, min(now+length, l.expiry(first))
-	p.spent += length
+	p.open, p.began, p.until = true, now, min(now+length, l.expiry(first))
 	l.ring(now)
 	if l.self != nil {
 		l.stopAttending()
