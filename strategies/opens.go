@@ -1,7 +1,6 @@
 package strategies
 
 import (
-	"container/list"
 	"time"
 
 	"github.com/lidopool/lido/pool"
@@ -11,14 +10,18 @@ import (
 // count; doubtful ones, whose waiters gave up and which have taken so long that they may be
 // hanging, are known only by their seat: whoever is first gets what comes of them.
 type opens struct {
-	asked    list.List // of *attempt
-	bySeat   map[pool.Seat]*list.Element
-	begun    int // of those asked for, how many have had their turn
-	doubtful int // all of these have
-	full     int // of those that have not, how many are in place of a resource that may not be closed yet
+	first, last *attempt
+	asked       int
+	bySeat      map[pool.Seat]*attempt // nil: doubtful
+	begun       int                    // of those asked for, how many have had their turn
+	doubtful    int                    // all of these have
+	full        int                    // of those that have not, how many are in place of a resource that may not be closed yet
+	spare       *attempt               // one that is used again
 }
 
 type attempt struct {
+	next, prev *attempt
+
 	seat  pool.Seat
 	after uint64 // how many had come to stand in line by then
 	stock bool   // it was not asked for a waiter's sake
@@ -28,7 +31,7 @@ type attempt struct {
 }
 
 // n is how many count.
-func (o *opens) n() int { return o.asked.Len() }
+func (o *opens) n() int { return o.asked }
 
 // all is how many there are.
 func (o *opens) all() int { return o.n() + o.doubtful }
@@ -41,25 +44,37 @@ func (o *opens) pending() int { return o.n() - o.begun }
 
 func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	if o.bySeat == nil {
-		o.bySeat = make(map[pool.Seat]*list.Element)
+		o.bySeat = make(map[pool.Seat]*attempt)
 	}
-	o.bySeat[s] = o.asked.PushBack(&attempt{seat: s, after: after, stock: stock})
+	a := o.spare
+	if a == nil {
+		a = new(attempt)
+	}
+	o.spare = nil
+	*a = attempt{seat: s, after: after, stock: stock, prev: o.last}
+	o.bySeat[s] = a
+	if o.last == nil {
+		o.first = a
+	} else {
+		o.last.next = a
+	}
+	o.last = a
+	o.asked++
 }
 
 // replaces notes that the open of a seat, just asked for, is in place of what is in it.
 func (o *opens) replaces(s pool.Seat) {
-	o.bySeat[s].Value.(*attempt).full = true
+	o.bySeat[s].full = true
 	o.full++
 }
 
 // begin notes that an open has its turn, perhaps once more since it failed, and reports whether it is needed by
 // one of so many waiters.
 func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
-	e := o.bySeat[s]
-	if e == nil { // doubtful
+	a := o.bySeat[s]
+	if a == nil { // doubtful
 		return waiting > 0
 	}
-	a := e.Value.(*attempt)
 	o.closed(a)
 	if a.begun {
 		return a.stock || waiting >= o.begun
@@ -74,13 +89,13 @@ func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
 
 // remove forgets the open of a seat, which has ended, and reports whether it counted.
 func (o *opens) remove(s pool.Seat) bool {
-	e := o.bySeat[s]
+	a := o.bySeat[s]
 	delete(o.bySeat, s)
-	if e == nil {
+	if a == nil {
 		o.doubtful--
 		return false
 	}
-	o.drop(e)
+	o.drop(a)
 	return true
 }
 
@@ -92,17 +107,28 @@ func (o *opens) closed(a *attempt) {
 	}
 }
 
-func (o *opens) drop(e *list.Element) {
-	a := e.Value.(*attempt)
+func (o *opens) drop(a *attempt) {
 	o.closed(a)
 	if a.begun {
 		o.begun--
 	}
-	o.asked.Remove(e)
+	if a.prev == nil {
+		o.first = a.next
+	} else {
+		a.prev.next = a.next
+	}
+	if a.next == nil {
+		o.last = a.prev
+	} else {
+		a.next.prev = a.prev
+	}
+	a.next, a.prev = nil, nil
+	o.asked--
+	o.spare = a
 }
 
 // oldest is the oldest that counts, of which there is one.
-func (o *opens) oldest() *attempt { return o.asked.Front().Value.(*attempt) }
+func (o *opens) oldest() *attempt { return o.first }
 
 // doubtAt is when the oldest is to be doubted.
 func (o *opens) doubtAt() time.Duration {
@@ -114,8 +140,8 @@ func (o *opens) doubtAt() time.Duration {
 
 // doubt makes the oldest doubtful.
 func (o *opens) doubt() {
-	e := o.asked.Front()
-	o.bySeat[e.Value.(*attempt).seat] = nil
-	o.drop(e)
+	a := o.first
+	o.bySeat[a.seat] = nil
+	o.drop(a)
 	o.doubtful++
 }
