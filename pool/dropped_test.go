@@ -183,6 +183,61 @@ func TestStaleCopyHidesADroppedLease(t *testing.T) {
 	})
 }
 
+// A guard outlasts its resource: it is a microsecond dearer than all else that null does.
+func TestDroppedLeaseComesBackThoughEarlierResourcesInItsSeatWereClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, pooltest.NewFake(), strategies.Null{Max: 1}, pool.Options{})
+		for range 3 {
+			release(t, acquire(t, p))
+		}
+		drop(t, p)
+		if got := comeBack(p); got.Dropped != 1 || got.Leases != 0 {
+			t.Errorf("after a collection: %+v; want the dropped lease back", got)
+		}
+		for range 2 { // once more, with a guard of its own
+			release(t, acquire(t, p))
+		}
+		drop(t, p)
+		if got := comeBack(p); got.Dropped != 2 || got.Leases != 0 {
+			t.Errorf("after the second: %+v; want that back too", got)
+		}
+	})
+}
+
+func TestGuardOfALeaseThatEndedOtherwiseMeansNothingToTheNextInItsSeat(t *testing.T) {
+	for verb, end := range map[string]func(testLease) error{
+		"Discard": func(l testLease) error { return l.Discard(nil) },
+		"Detach": func(l testLease) error {
+			d, err := l.Detach()
+			if err == nil {
+				err = d.Close()
+			}
+			return err
+		},
+		"Fail": func(l testLease) error {
+			_ = l.Fail(pool.ErrDisconnected)
+			return nil
+		},
+	} {
+		t.Run(verb, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := open(t, pooltest.NewFake(), strategies.Null{Max: 1}, pool.Options{})
+				func() {
+					if err := end(acquire(t, p)); err != nil {
+						t.Errorf("%s: %v", verb, err)
+					}
+				}()
+				synctest.Wait()
+				next := acquire(t, p)
+				if got := comeBack(p); got.Dropped != 0 || got.Leases != 1 {
+					t.Errorf("%+v; want that the lease after it is not taken for dropped", got)
+				}
+				release(t, next)
+			})
+		})
+	}
+}
+
 func TestDroppedLeaseOfEndedPoolOrLeaseIsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := pooltest.NewFake()

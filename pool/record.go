@@ -114,27 +114,41 @@ type record[T any] struct {
 	own  atomic.Pointer[hold[T]]
 	seat Seat
 	// rest is the state of a seat whose own hold cannot tell it, because there is none or
-	// because its lease ended otherwise than by Release; and the bit hadOne.
+	// because its lease ended otherwise than by Release; the bit hadOne; and the tenure.
 	rest atomic.Uint32
 }
 
-// hadOne says that the seat has held a resource before.
-const hadOne = 1 << stateBits
+// hadOne says that the seat has held a resource before. The bits above it count tenures: a
+// tenure is the time of those resources in a seat that inherit one guard from each other.
+const (
+	hadOne    = 1 << stateBits
+	oneTenure = hadOne << 1
+)
+
+func (r *record[T]) tenure() uint32 { return r.rest.Load() / oneTenure }
 
 func (r *record[T]) before() bool { return r.rest.Load()&hadOne != 0 }
 
 // put places a resource in an empty seat that is being opened.
 func (r *record[T]) put(h *hold[T]) {
+	v := r.rest.Load()
+	if h.guard = r.pool.seats.inherit(r.seat); h.guard == nil {
+		v += oneTenure // a guard that is lost means nothing from now on
+	}
 	// What the state is called once the word of h has ended.
-	r.rest.Store(hadOne | uint32(returning))
+	r.rest.Store(v&^stateMask | hadOne | uint32(returning))
 	r.setOwn(h)
 }
 
 // clear takes out of the seat what is in it.
 func (r *record[T]) clear() {
 	h := r.own.Load()
-	r.rest.Store(hadOne | uint32(r.state()))
+	r.rest.Store(r.rest.Load()&^stateMask | hadOne | uint32(r.state()))
 	r.pool.counts.leases.Add(h.begun())
+	if g := h.guard; g != nil && g != &r.pool.noGuard {
+		h.guard = nil
+		r.pool.seats.bequeath(r.seat, g)
+	}
 	r.setOwn(nil)
 	r.pool.hints.forget(h)
 }
@@ -185,6 +199,8 @@ const chunkSize = 16
 type chunk[T any] struct {
 	records [chunkSize]record[T]
 	shared  []sharing[T] // nil for exclusive strategies
+	// guards are those left behind by the last resources of the seats. Each belongs to whoever has its seat.
+	guards atomic.Pointer[[chunkSize]*guard]
 }
 
 // seats is the table of records. It grows and never moves a record.
@@ -203,6 +219,23 @@ func (s *seats[T]) at(seat Seat) *record[T] {
 
 func (s *seats[T]) sharingAt(seat Seat) *sharing[T] {
 	return &(*s.table.Load())[seat/chunkSize].shared[seat%chunkSize]
+}
+
+// bequeath leaves the guard of a resource that is closed to the next in its seat.
+func (s *seats[T]) bequeath(seat Seat, g *guard) {
+	c := (*s.table.Load())[seat/chunkSize]
+	if c.guards.Load() == nil {
+		c.guards.CompareAndSwap(nil, new([chunkSize]*guard))
+	}
+	c.guards.Load()[seat%chunkSize] = g
+}
+
+// inherit takes the guard that was left for the next resource of a seat; nil if there is none.
+func (s *seats[T]) inherit(seat Seat) (g *guard) {
+	if left := (*s.table.Load())[seat/chunkSize].guards.Load(); left != nil {
+		g, left[seat%chunkSize] = left[seat%chunkSize], nil
+	}
+	return g
 }
 
 // all calls f with every record there is, until it returns false.
