@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
 
 // verdict is what checkout found of a resource.
@@ -111,7 +110,7 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], known uint64) (verdic
 	}
 	pinged := p.opts.Ping && res.id <= known && (p.opts.PingAfter == 0 || p.now()-res.extra().idleAt >= p.opts.PingAfter)
 	if pinged && p.do.ping {
-		if v, err := p.ping(ctx, r, "Backend.Ping", p.backend.Ping, p.opts.PingTimeout); v != fit {
+		if v, err := p.ping(ctx, r, "Backend.Ping", p.backend.Ping); v != fit {
 			return v, err
 		}
 	}
@@ -122,7 +121,7 @@ func (p *Pool[T]) check(ctx context.Context, r *record[T], known uint64) (verdic
 			return stale, err // no attempt: it has cost nothing, and there may be many after a restart of the server
 		}
 	default:
-		if v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check, p.opts.PingTimeout); v != fit {
+		if v, err := p.ping(ctx, r, "Checker.Check", p.checker.Check); v != fit {
 			return v, err
 		}
 		pinged = true
@@ -190,20 +189,20 @@ var (
 )
 
 // ping asks the backend whether the resource works, by ask, Backend.Ping or Checker.Check. If
-// ctx ends first, or the timeout, the seat stays with the ping until it returns.
-func (p *Pool[T]) ping(ctx context.Context, r *record[T], name string, ask func(context.Context, T) error, timeout time.Duration) (verdict, error) {
+// ctx ends first, or PingTimeout, the seat stays with the ping until it returns.
+func (p *Pool[T]) ping(ctx context.Context, r *record[T], name string, ask func(context.Context, T) error) (verdict, error) {
 	res := r.own.Load()
-	pctx, cancel := deadline(ctx, timeout)
+	pctx, cancel := deadline(ctx, p.opts.PingTimeout)
 	call := func() error { return ask(pctx, res.value) }
-	if timeout == Inline {
+	if p.opts.PingTimeout == Inline {
 		return p.pinged(r, inline(name, call))
 	}
 	e := send(name, call)
-	select {
-	case <-e.done:
+	switch {
+	case e.inTime(ctx, p.pings):
 		cancel()
 		return p.pinged(r, e.err)
-	case <-pctx.Done():
+	case ctx.Err() == nil:
 		p.counts.pingFailures.Add(1)
 		p.logInfo("ping timed out", res)
 		p.adopt(e, func() {
@@ -211,7 +210,7 @@ func (p *Pool[T]) ping(ctx context.Context, r *record[T], name string, ask func(
 			p.vacate(context.Background(), r, ReasonInvalid, errPingTimeout)
 		})
 		return away, errPingTimeout
-	case <-ctx.Done():
+	default:
 		inTime := context.AfterFunc(pctx, func() { // PingTimeout is over
 			p.counts.overdue.Add(1)
 			p.counts.stuck.Add(1)

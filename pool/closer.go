@@ -1,9 +1,6 @@
 package pool
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own.
 // It returns nil if there is nothing to do. The resource is out of use from now on. checkin
@@ -63,30 +60,39 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 	}
 	if e := p.sendClose(r, h, why, cause, why == ReasonInvalid); e != nil {
 		p.upkeep.soon() // the close may hang
-		p.awaitClose(ctx, e, r, h, p.opts.CloseTimeout)
+		p.awaitClose(ctx, e, r, h)
 		return
 	}
 	r.clear()
 	p.giveBackEmpty(r)
 }
 
-// awaitClose waits until what is in a seat that the caller has is closed, for at most d, and
+// awaitClose waits until what is in a seat that the caller has is closed, for at most CloseTimeout, and
 // gives the seat back, or says what becomes of it. If ctx ends before, it goes on with that on
-// another goroutine, for the rest of d.
-func (p *Pool[T]) awaitClose(ctx context.Context, e *errand, r *record[T], h *hold[T], d time.Duration) {
+// another goroutine, for the rest of the time.
+func (p *Pool[T]) awaitClose(ctx context.Context, e *errand, r *record[T], h *hold[T]) {
 	begun := p.now()
+	ended := e.inTime(ctx, p.closes)
+	if ended || ctx.Err() == nil {
+		p.closeEnded(e, r, h, ended)
+		return
+	}
+	rest := p.opts.CloseTimeout
+	if rest != Inline {
+		rest = max(0, rest-(p.now()-begun))
+	}
+	go func() { p.closeEnded(e, r, h, e.within(context.Background(), rest)) }()
+}
+
+// closeEnded goes on with the seat of a close that has ended, or is overdue.
+func (p *Pool[T]) closeEnded(e *errand, r *record[T], h *hold[T], ended bool) {
 	empty := func() {
 		r.clear()
 		p.giveBackEmpty(r)
 	}
 	switch {
-	case e.within(ctx, d):
+	case ended:
 		empty()
-	case ctx.Err() != nil:
-		if d != Inline {
-			d = max(0, d-(p.now()-begun))
-		}
-		go p.awaitClose(context.Background(), e, r, h, d)
 	case p.mayAbandon(h):
 		r.clear()
 		p.giveBack(r)

@@ -74,6 +74,9 @@ func (p *Pool[T]) shut() <-chan struct{} {
 		p.seating.Close()
 		p.turns.close()
 		p.upkeep.close()
+		for _, a := range []*alarm{p.opens, p.pings, p.resets, p.closes} {
+			a.close()
+		}
 		p.end(ErrClosed)
 		p.logStatus("pool closed")
 	})

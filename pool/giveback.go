@@ -157,7 +157,13 @@ func (p *Pool[T]) cleanUp(r *record[T], res *hold[T], clean bool) (late *errand,
 // return before ctx ends.
 func (p *Pool[T]) sendReset(ctx context.Context, res *hold[T]) (late *errand, err error) {
 	e := send("Backend.Reset", func() error { return p.backend.Reset(ctx, res.value) })
-	if !e.before(ctx) {
+	ended := false
+	if len(p.on[onReset]) > 0 { // which have taken a part of the time
+		ended = e.wait(ctx, nil)
+	} else {
+		ended = e.inTime(context.Background(), p.resets)
+	}
+	if !ended {
 		return e, nil
 	}
 	return nil, e.err

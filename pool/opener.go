@@ -76,29 +76,33 @@ func (p *Pool[T]) open(o *turn) {
 		return
 	}
 	r.move(opening)
-	w := &watch{}
-	w.timer = time.AfterFunc(plus(p.opts.OpenTimeout, grace), func() {
-		w.expire(func() {
-			p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", r.seat)
-			p.counts.overdue.Add(1)
-			p.counts.stuck.Add(1)
-			p.failed(o, p.openFailed(o.attempt, errOverdue), p.seating.Overdue)
-			p.news.spread()
-		})
-	})
+	o.watch.ring = func() { p.openOverdue(o) }
+	p.opens.add(&o.watch)
 	var res *hold[T]
 	err := ErrGoexit // unless Backend.Open comes back
-	defer func() { p.openDone(r, o, w, res, err) }()
+	defer func() { p.openDone(r, o, res, err) }()
 	if p.closed.Load() {
 		err = ErrClosed
 		return
 	}
-	res, err = p.openOnce(r)
+	res, err = p.openOnce(r, o)
+}
+
+// openOverdue says of an open that it does not heed its ctx.
+func (p *Pool[T]) openOverdue(o *turn) {
+	o.outcome.miss(func() {
+		p.logError("open is overdue: its seat stays taken until it returns", nil, "seat", o.seat)
+		p.counts.overdue.Add(1)
+		p.counts.stuck.Add(1)
+		p.failed(o, p.openFailed(o.attempt, errOverdue), p.seating.Overdue)
+		p.news.spread()
+	})
 }
 
 // openDone hands the seat back to the seating with what came of the open.
-func (p *Pool[T]) openDone(r *record[T], o *turn, w *watch, res *hold[T], err error) {
-	inTime := w.end()
+func (p *Pool[T]) openDone(r *record[T], o *turn, res *hold[T], err error) {
+	p.opens.remove(&o.watch)
+	inTime := o.outcome.end()
 	if !inTime {
 		p.counts.stuck.Add(-1)
 	}
@@ -173,31 +177,29 @@ func (p *Pool[T]) answer(failures int, full bool) Answer {
 	return AnswerOne // it may have been a single mishap, and the next one is soon
 }
 
-// watch decides whether an open has ended in time. Its lock is held while the seating
+// outcome decides whether an open has ended in time. Its lock is held while the seating
 // is told that it has not, so that this cannot come after the end.
-type watch struct {
-	timer *time.Timer
-
+type outcome struct {
 	mu            sync.Mutex
 	ended, missed bool
 }
 
-func (w *watch) expire(tell func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.ended && !w.missed {
-		w.missed = true
+// miss tells that the open has not ended, if it has not.
+func (o *outcome) miss(tell func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.ended {
+		o.missed = true
 		tell()
 	}
 }
 
 // end reports whether the open ended in time.
-func (w *watch) end() bool {
-	w.timer.Stop()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended = true
-	return !w.missed
+func (o *outcome) end() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	return !o.missed
 }
 
 func (p *Pool[T]) openFailed(attempt int, err error) error {
@@ -208,9 +210,9 @@ func (p *Pool[T]) openFailed(attempt int, err error) error {
 	return failure
 }
 
-func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
-	ctx, cancel := context.WithTimeout(p.life, p.opts.OpenTimeout)
-	defer cancel()
+func (p *Pool[T]) openOnce(r *record[T], o *turn) (*hold[T], error) {
+	o.term.parent, o.term.end = p.life, p.start.Add(plus(p.now(), p.opts.OpenTimeout))
+	defer o.term.finish()
 	// The epoch is read before the open: an Invalidate that comes during it means this
 	// resource too.
 	res := &hold[T]{rec: r}
@@ -223,7 +225,7 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 			p.census.remove(res.epoch())
 		}
 	}()
-	ctx, err := p.beforeOpen(ctx, r)
+	ctx, err := p.beforeOpen(&o.term, r)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +255,7 @@ func (p *Pool[T]) openOnce(r *record[T]) (*hold[T], error) {
 			p.live.add() // the seat, beside the close
 			p.abandon(e)
 		default:
-			<-e.done
+			<-e.news
 		}
 		return nil, err
 	}
@@ -267,15 +269,16 @@ func (p *Pool[T]) beforeOpen(ctx context.Context, r *record[T]) (context.Context
 		if f == nil {
 			continue
 		}
-		err := isolate("before_open hook", func() error {
-			next, err := f(ctx, p.event(r, nil))
-			if err == nil && next != nil {
-				ctx = next
-			}
+		var next context.Context
+		err := isolate("before_open hook", func() (err error) {
+			next, err = f(ctx, p.event(r, nil))
 			return err
 		})
 		if err != nil {
 			return ctx, err
+		}
+		if next != nil {
+			ctx = next
 		}
 	}
 	return ctx, nil

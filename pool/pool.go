@@ -46,14 +46,15 @@ type Pool[T any] struct {
 	// lookClean is that for ReleaseClean.
 	look, lookClean uint64
 
-	seats   seats[T]
-	lost    lostHolds[T]
-	live    tally // seats that are not empty, and passes of upkeep
-	turns   *turns
-	failing sync.Mutex // see failed
-	census  census
-	news    news
-	upkeep  upkeep[T]
+	seats                        seats[T]
+	lost                         lostHolds[T]
+	live                         tally // seats that are not empty, and passes of upkeep
+	turns                        *turns
+	opens, pings, resets, closes *alarm     // nil: Inline
+	failing                      sync.Mutex // see failed
+	census                       census
+	news                         news
+	upkeep                       upkeep[T]
 
 	nextID atomic.Uint64
 	counts counts
@@ -123,6 +124,8 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 			Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps (a Queue with Linger keeps also overflow)", keep)}
 	}
 	p.turns = newTurns(o, o.opensAtOnce(limits), func(o *turn) { go p.open(o) }, p.now)
+	p.opens = newAlarm(plus(o.OpenTimeout, grace))
+	p.pings, p.resets, p.closes = newAlarm(o.PingTimeout), newAlarm(o.ResetTimeout), newAlarm(o.CloseTimeout)
 	if p.shares != Exclusive {
 		p.sharer = p.seating.(Sharer)
 	}

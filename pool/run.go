@@ -8,10 +8,14 @@ import (
 )
 
 // errand is a call of somebody else's code on a goroutine of its own: only so can the
-// pool go on when the call hangs, panics or calls runtime.Goexit.
+// pool go on when the call hangs, panics or calls runtime.Goexit. One at a time may wait for it.
 type errand struct {
-	done chan struct{}
-	err  error // valid when done is closed
+	op   string
+	f    func() error
+	news chan struct{} // of capacity 1: it has ended, or is late
+
+	err   error // valid once it has ended
+	watch watch
 
 	mu    sync.Mutex
 	ended bool
@@ -20,25 +24,40 @@ type errand struct {
 
 // send starts f. op names it in the error if it panics.
 func send(op string, f func() error) *errand {
-	e := &errand{done: make(chan struct{})}
-	go func() {
-		e.err = ErrGoexit // unless f comes back
-		defer e.end()
-		defer recoverInto(&e.err, op)
-		e.err = f()
-	}()
+	e := &errand{op: op, f: f, news: make(chan struct{}, 1), err: ErrGoexit} // unless f comes back
+	go e.run()
 	return e
 }
 
+func (e *errand) run() {
+	defer e.end()
+	defer recoverInto(&e.err, e.op)
+	e.err = e.f()
+}
+
 func (e *errand) end() {
-	close(e.done)
 	e.mu.Lock()
 	e.ended = true
 	f := e.after
 	e.mu.Unlock()
+	e.tell()
 	if f != nil {
 		f()
 	}
+}
+
+// tell wakes who waits.
+func (e *errand) tell() {
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+func (e *errand) over() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ended
 }
 
 // then has the errand's own goroutine go on with f, so that none has to wait for it. If it has
@@ -58,7 +77,7 @@ func (e *errand) then(f func()) {
 // isolate runs f to its end, and turns a panic or Goexit into an error.
 func isolate(op string, f func() error) error {
 	e := send(op, f)
-	<-e.done
+	<-e.news
 	return e.err
 }
 
@@ -72,28 +91,31 @@ func inline(op string, f func() error) (err error) {
 // ended.
 func (e *errand) within(ctx context.Context, d time.Duration) bool {
 	if d == Inline {
-		return e.before(ctx)
+		return e.wait(ctx, nil)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
-	select {
-	case <-e.done:
-		return true
-	case <-t.C:
-		return false
-	case <-ctx.Done():
-		return false
-	}
+	return e.wait(ctx, t.C)
 }
 
-// before waits for the errand until ctx ends, and reports whether it has ended.
-func (e *errand) before(ctx context.Context) bool {
-	select {
-	case <-e.done:
-		return true
-	case <-ctx.Done():
-		return false
+// inTime is within for the time of an alarm, at a fraction of the cost; nil: for any time.
+func (e *errand) inTime(ctx context.Context, a *alarm) bool {
+	if a == nil {
+		return e.wait(ctx, nil)
 	}
+	e.watch.ring = e.tell
+	a.add(&e.watch)
+	defer a.remove(&e.watch)
+	return e.wait(ctx, nil)
+}
+
+func (e *errand) wait(ctx context.Context, late <-chan time.Time) (ended bool) {
+	select {
+	case <-e.news:
+	case <-late:
+	case <-ctx.Done():
+	}
+	return e.over()
 }
 
 // deadline is the ctx of a call that the pool makes on its own account: it carries parent's
@@ -105,7 +127,8 @@ func deadline(parent context.Context, d time.Duration) (context.Context, context
 	if d == Inline {
 		return parent, func() {}
 	}
-	return context.WithTimeout(parent, d)
+	t := &term{parent: parent, end: time.Now().Add(d)}
+	return t, t.finish
 }
 
 // plus adds two bounds, of which one may be as good as none.

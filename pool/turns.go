@@ -52,6 +52,11 @@ type turn struct {
 	before  time.Duration // what turns.spaced was then
 	counted int           // what turns.counted was then
 	over    bool
+
+	// Of the open itself.
+	watch   watch
+	outcome outcome
+	term    term
 }
 
 func newTurns(o Options, limit int, start func(*turn), now func() time.Duration) *turns {
@@ -76,9 +81,7 @@ func (t *turns) again(o *turn) {
 	defer t.mu.Unlock()
 	t.fail(o)
 	t.leave(o)
-	o.attempt++
-	o.over = false
-	t.queue = append([]*turn{o}, t.queue...)
+	t.queue = append([]*turn{{seat: o.seat, attempt: o.attempt + 1}}, t.queue...)
 	t.pump()
 }
 

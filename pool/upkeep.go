@@ -194,8 +194,8 @@ func (u *upkeep[T]) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.closed = true
-	if u.timer != nil {
-		u.timer.Stop()
+	if u.at != 0 {
+		u.timer.Reset(0) // stopped, it could keep the pool in memory until its time has come
 	}
 }
 
@@ -500,7 +500,7 @@ func (u *upkeep[T]) ping(t rest[T]) bool {
 		}
 	}
 	switch {
-	case e.within(p.life, p.opts.PingTimeout):
+	case e.inTime(p.life, p.pings):
 		after()
 	case p.closed.Load(): // not overdue
 		e.then(after)

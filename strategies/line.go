@@ -425,8 +425,8 @@ func (l *line) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	if l.bell.timer != nil {
-		l.bell.timer.Stop()
+	if l.bell.at != 0 {
+		l.bell.timer.Reset(0) // stopped, it could keep the line in memory until its time has come
 	}
 	l.watch.unwatch()
 	l.waiting.serveAll(pool.ErrClosed)
