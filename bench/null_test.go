@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"database/sql/driver"
+	"path/filepath"
+	"testing"
+
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/lidopool/lido/pool"
+	"github.com/lidopool/lido/strategies"
+)
+
+// BenchmarkNull: one op is an open, a use and a close: "bare" by itself, "null" by a pool that keeps nothing.
+func BenchmarkNull(b *testing.B) {
+	benchNull(b, "nothing", pool.Funcs[*resource]{
+		OpenFunc:  func(context.Context) (*resource, error) { return new(resource), nil },
+		CloseFunc: func(*resource) error { return nil },
+	}, func(r *resource) { r.uses++ })
+	for _, db := range []struct{ name, dsn string }{
+		{"SQLite in memory", ":memory:"}, {"SQLite file", "file:" + filepath.Join(b.TempDir(), "null.db")},
+	} {
+		benchNull(b, db.name, pool.Funcs[driver.Conn]{
+			OpenFunc:  func(context.Context) (driver.Conn, error) { return (&sqlite3.SQLiteDriver{}).Open(db.dsn) },
+			CloseFunc: func(c driver.Conn) error { return c.Close() },
+		}, func(driver.Conn) {})
+	}
+}
+
+func benchNull[T any](b *testing.B, name string, f pool.Funcs[T], use func(T)) {
+	ctx := context.Background()
+	b.Run(name+"/bare", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r, err := f.OpenFunc(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			use(r)
+			if err := f.CloseFunc(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run(name+"/null", func(b *testing.B) {
+		p, err := pool.New(f, strategies.Null{Max: 10}, pool.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer func() { _ = p.Close() }()
+		b.ReportAllocs()
+		for b.Loop() {
+			l, err := p.Acquire(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			use(l.Value())
+			if err := l.Release(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
