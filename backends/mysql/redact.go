@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/lidopool/lido/backends/sqldriver"
 )
 
 const mask = "xxxxx"
@@ -45,19 +47,16 @@ func plain(network string) bool {
 
 // secrets takes what is secret in d out of a text about it.
 func (d dsn) secrets() func(text string) string {
-	var pairs []string
-	if d.config.Passwd != "" {
-		pairs = append(pairs, d.config.Passwd, mask)
-	}
+	secrets := []string{d.config.Passwd}
 	for _, value := range append(slices.Collect(maps.Values(d.config.Params)), d.config.ConnectionAttributes) {
 		// A shorter one, such as 0, is no secret, and would riddle the text.
 		if value = strings.Trim(value, `'"`); len(value) >= 4 {
-			pairs = append(pairs, value, mask)
+			secrets = append(secrets, value)
 		}
 	}
-	replacer := strings.NewReplacer(pairs...)
+	hide := sqldriver.Redactor(secrets...)
 	return func(text string) string {
-		text = replacer.Replace(text)
+		text = hide(text)
 		// A syntax error in a session variable: the server shows the text from there, cut
 		// off somewhere.
 		if before, _, ok := strings.Cut(text, "syntax to use near '"); ok {

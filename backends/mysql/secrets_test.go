@@ -57,6 +57,21 @@ func TestNoVerbShowsASecret(t *testing.T) {
 	wantNoSecret(t, "the error of a canceled Open", fmt.Sprintf("%v %#v", err, err), secrets)
 }
 
+// A short password is a part of many words. They are left to be read, and the password is not shown.
+func TestErrorsAreReadableAlsoWithAShortPassword(t *testing.T) {
+	dsn := servertest.MySQL(t).Database(t)
+	database := dsn[strings.LastIndex(dsn, "@"):]
+	for _, password := range []string{"a", "1", "pass", "deni"} {
+		_, err := backend(t, mysql.Backend{}, "nobody:"+password+database).Open(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "Access denied for user 'nobody'@'") {
+			t.Errorf("with the password %q: %v, want what the server said", password, err)
+		}
+		if strings.Contains(fmt.Sprint(err), ":"+password+"@") {
+			t.Errorf("with the password %q: %v shows it", password, err)
+		}
+	}
+}
+
 func wantNoSecret(t *testing.T, what, text string, secrets []string) {
 	t.Helper()
 	for _, secret := range secrets {

@@ -3,10 +3,11 @@ package postgres
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lib/pq"
+
+	"github.com/lidopool/lido/backends/sqldriver"
 )
 
 const mask = "xxxxx"
@@ -80,17 +81,10 @@ func redactor(c pq.Config) func(text string) string {
 		if value == p.value {
 			continue
 		}
-		secrets = append(secrets, p.value, strings.Trim(strconv.Quote(p.value), `"`))
+		secrets = append(secrets, p.value)
 		if p.name == "host" {
 			secrets = append(secrets, strings.Split(p.value, ",")...)
 		}
 	}
-	secrets = slices.DeleteFunc(secrets, func(s string) bool { return s == "" })
-	// The longest first: one may be the beginning of another.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, s := range secrets {
-		pairs = append(pairs, s, mask)
-	}
-	return strings.NewReplacer(pairs...).Replace
+	return sqldriver.Redactor(secrets...)
 }

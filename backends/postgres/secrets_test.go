@@ -147,3 +147,27 @@ func TestTheErrorOfAnOpenIsStillTheDrivers(t *testing.T) {
 		t.Errorf("got %v, want what the server said", err)
 	}
 }
+
+// A short password is a part of many words. They are left to be read, and the password is not shown.
+func TestErrorsAreReadableAlsoWithAShortPassword(t *testing.T) {
+	s := servertest.Postgres(t)
+	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusing.Close()
+	for _, password := range []string{"a", "1", "pass", "fatal"} {
+		for addr, want := range map[string]string{
+			s.Addr():                 `password authentication failed for user "nobody"`,
+			refusing.Addr().String(): "dial tcp " + refusing.Addr().String() + ": connect: connection refused",
+		} {
+			_, err := backend(t, postgres.Backend{}, "postgres://nobody:"+password+"@"+addr+"/postgres?sslmode=disable").Open(t.Context())
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("with the password %q: %v, want %q", password, err, want)
+			}
+			if strings.Contains(fmt.Sprint(err), ":"+password+"@") || strings.Contains(fmt.Sprint(err), "'"+password+"'") {
+				t.Errorf("with the password %q: %v shows it", password, err)
+			}
+		}
+	}
+}
