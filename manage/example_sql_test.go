@@ -11,18 +11,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	gomysql "github.com/go-sql-driver/mysql"
 
 	"github.com/lidopool/lido/backends/backendtest"
 	"github.com/lidopool/lido/backends/mysql"
 	"github.com/lidopool/lido/backends/postgres"
-	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/backends/sqlite"
 	"github.com/lidopool/lido/manage"
 	"github.com/lidopool/lido/pool"
@@ -164,74 +158,32 @@ func ExampleManager_Pool() {
 	}
 }
 
-// passfile writes a password where lib/pq reads it, before each open.
-func passfile(name string, password func(ctx context.Context) (string, error)) pool.Hooks[*sqldriver.Conn] {
-	escape := strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace
-	return pool.Hooks[*sqldriver.Conn]{BeforeOpen: func(ctx context.Context, _ pool.Event[*sqldriver.Conn]) (context.Context, error) {
-		p, err := password(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f, err := os.CreateTemp(filepath.Dir(name), "pgpass") // nobody else can read it, which lib/pq demands
-		if err != nil {
-			return nil, err
-		}
-		_, err = f.WriteString("*:*:*:*:" + escape(p) + "\n")
-		return nil, errors.Join(err, f.Close(), os.Rename(f.Name(), name)) // at once: others may be reading it
-	}}
-}
-
-// A token that expires, such as one of AWS IAM, is asked for at each open, for PostgreSQL.
+// A token that expires, such as one of AWS IAM, is asked for at each open.
 func ExampleManager_OpenDB_token() {
 	token := func(ctx context.Context) (string, error) { return "from the cloud's library", nil }
-
-	m := manage.New(manage.Options{Hooks: []pool.Hooks[*sqldriver.Conn]{passfile("/run/app/pgpass", token)}})
+	m := manage.New(manage.Options{})
 	defer m.Close()
-	if err := m.Register(postgres.Backend{}); err != nil {
+
+	if err := m.Register(postgres.Backend{Password: token}); err != nil {
 		log.Fatal(err)
 	}
-	db, err := m.OpenDB("postgres", "postgres://app@db.example.com/shop?sslmode=verify-full&passfile=/run/app/pgpass")
+	db, err := m.OpenDB("postgres", "postgres://app@db.example.com/shop?sslmode=verify-full")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer db.Close()
 }
 
-// rotating is mysql.Backend with a password that is asked for at each open.
-type rotating struct {
-	mysql.Backend
-	password func(ctx context.Context) (string, error)
-}
-
-func (r rotating) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqldriver.Conn], error) {
-	config, err := gomysql.ParseDSN(dsn)
-	if err != nil {
-		return nil, err
-	}
-	err = config.Apply(gomysql.BeforeConnect(func(ctx context.Context, one *gomysql.Config) (err error) {
-		one.Passwd, err = r.password(ctx)
-		return err
-	}))
-	if err != nil {
-		return nil, err
-	}
-	connector, err := gomysql.NewConnector(config)
-	if err != nil {
-		return nil, err
-	}
-	return sqldriver.New(connector, sqldriver.Options{Reset: reset, Classify: mysql.Classify, Begins: mysql.Begins})
-}
-
 // The same for MySQL.
-func ExampleManager_Register_token() {
+func ExampleManager_OpenDB_tokenMySQL() {
 	token := func(ctx context.Context) (string, error) { return "from the cloud's library", nil }
 	m := manage.New(manage.Options{})
 	defer m.Close()
 
-	if err := m.Register(rotating{password: token}); err != nil {
+	if err := m.Register(mysql.Backend{Password: token}); err != nil {
 		log.Fatal(err)
 	}
-	db, err := m.OpenDB("mysql", "app@tcp(db.example.com)/shop?tls=true&allowCleartextPasswords=true&readTimeout=30s")
+	db, err := m.OpenDB("mysql", "app@tcp(db.example.com)/shop?tls=true&allowCleartextPasswords=true")
 	if err != nil {
 		log.Fatal(err)
 	}

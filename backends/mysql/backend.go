@@ -22,6 +22,13 @@ type Backend struct {
 	// Validate refuses connections, to a standby say: see Primary. It is called for each new
 	// connection, within the open, and after each ping. Default: all are welcome.
 	Validate func(ctx context.Context, c driver.Conn) error
+	// Password is asked at each open for the password of that connection, in place of the DSN's: where
+	// passwords are rotated, or are tokens that expire, such as those of IAM. (These need tls and
+	// allowCleartextPasswords in the DSN.) Its ctx is that of the open, with its deadline and what a BeforeOpen
+	// hook has put there, and it must heed it. It is called by several goroutines at once: keep a token while it
+	// lasts. An empty password stands for the DSN's. If it fails or panics, so does the open, with an error that says so; no
+	// error shows the password. It is no part of what tells pools apart. Default: the DSN's.
+	Password func(ctx context.Context) (string, error)
 	// Grace is how long Commit and Rollback of a transaction may go on after the ctx of its begin
 	// has ended: the driver itself would wait for ever, without a readTimeout. Then the
 	// connection is given up, and a commit is in doubt. Default 5 s. The longer, the longer a user
@@ -80,6 +87,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		Full:     d.full(),
 		Grace:    b.Grace,
 		Validate: b.Validate,
+		Password: b.Password,
 		Redact:   d.secrets(),
 	}
 	if reset == sqldriver.Full {

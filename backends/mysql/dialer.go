@@ -21,7 +21,7 @@ type conns struct {
 	manual atomic.Bool
 }
 
-var _ sqldriver.Dialer = (*conns)(nil)
+var _ sqldriver.PasswordDialer = (*conns)(nil)
 
 func newConns(d dsn, logger gomysql.Logger) (*conns, error) {
 	config := d.config.Clone()
@@ -31,13 +31,11 @@ func newConns(d dsn, logger gomysql.Logger) (*conns, error) {
 	if d.dialled() {
 		config.DialFunc = dial
 	}
-	if config.AllowFallbackToPlaintext {
-		// Then the driver writes to the config when a server has no TLS: connects would
-		// race, and all later ones go without. With a BeforeConnect each has its own copy.
-		err := config.Apply(gomysql.BeforeConnect(func(context.Context, *gomysql.Config) error { return nil }))
-		if err != nil {
-			return nil, err
-		}
+	// With a BeforeConnect each connect has a copy of the config of its own. That is needed with
+	// AllowFallbackToPlaintext too: there the driver writes to it when a server has no TLS, so that connects would
+	// race, and all later ones go without.
+	if err := config.Apply(gomysql.BeforeConnect(usePassword)); err != nil {
+		return nil, err
 	}
 	c, err := gomysql.NewConnector(config)
 	if err != nil {
@@ -66,6 +64,22 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 		*at = socket
 	}
 	return socket, err
+}
+
+// passwordKey is the key of the ctx under which DialWith hands on a password, as a function: of that, what prints a ctx
+// shows the address.
+type passwordKey struct{}
+
+func usePassword(ctx context.Context, config *gomysql.Config) error {
+	if password, ok := ctx.Value(passwordKey{}).(func() string); ok {
+		config.Passwd = password()
+	}
+	return nil
+}
+
+// DialWith implements sqldriver.PasswordDialer.
+func (c *conns) DialWith(ctx context.Context, password string) (driver.Conn, net.Conn, error) {
+	return c.Dial(context.WithValue(ctx, passwordKey{}, func() string { return password }))
 }
 
 // Dial implements sqldriver.Dialer. It ends when ctx does.

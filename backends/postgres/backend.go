@@ -22,6 +22,13 @@ type Backend struct {
 	// Validate refuses connections by an error. It is called for each new one, within the
 	// open, and after each ping. Primary is one. Default: all are welcome.
 	Validate func(ctx context.Context, c driver.Conn) error
+	// Password is asked at each open for the password of that connection, in place of what the DSN or the passfile
+	// says: where passwords are rotated, or are tokens that expire, such as those of IAM. Its ctx is that of the
+	// open, with its deadline and what a BeforeOpen hook has put there, and it must heed it. It is called by several
+	// goroutines at once: keep a token while it lasts. An empty password stands for that of the DSN or the passfile.
+	// If it fails or panics, so does the open, with an error that says so; no error shows the password. It is no part of
+	// what tells pools apart. Default: the DSN's, or the passfile's.
+	Password func(ctx context.Context) (string, error)
 	// Grace is how long a query of a user's may go on after its ctx has ended: the time for
 	// the server to be asked to cancel it, and to answer. Then the connection is given up.
 	// Default 5 s. The longer, the longer a user waits for a server that is frozen; the shorter, the
@@ -80,6 +87,7 @@ func (b Backend) Open(dsn string, reset sqldriver.ResetMode) (pool.Backend[*sqld
 		Full:     full,
 		Grace:    b.Grace,
 		Validate: b.Validate,
+		Password: b.Password,
 		Redact:   redactor(c),
 		// A system call, 1 µs, which busy connections need not pay: what is used a thousand times a second
 		// has been looked at by its use.
@@ -106,7 +114,7 @@ type connector struct {
 	grace  time.Duration
 }
 
-var _ sqldriver.Dialer = connector{}
+var _ sqldriver.PasswordDialer = connector{}
 
 func (k connector) Driver() driver.Driver { return pq.Driver{} }
 
@@ -115,9 +123,21 @@ func (k connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return c, err
 }
 
-// Dial opens a connection. It returns when ctx ends, whatever the server does.
+// Dial implements sqldriver.Dialer.
 func (k connector) Dial(ctx context.Context) (driver.Conn, net.Conn, error) {
-	one, err := pq.NewConnectorConfig(k.config())
+	return k.dial(ctx, k.config())
+}
+
+// DialWith implements sqldriver.PasswordDialer. lib/pq does not ask a passfile if there is a password.
+func (k connector) DialWith(ctx context.Context, password string) (driver.Conn, net.Conn, error) {
+	config := k.config() // a copy, as far as this goes
+	config.Password = password
+	return k.dial(ctx, config)
+}
+
+// dial opens a connection. It returns when ctx ends, whatever the server does.
+func (k connector) dial(ctx context.Context, config pq.Config) (driver.Conn, net.Conn, error) {
+	one, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, nil, err
 	}

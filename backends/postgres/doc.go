@@ -14,7 +14,7 @@
 // the environment (PGHOST, PGPASSWORD…) and a service file, at the moment of Open; from then on
 // that is fixed, and [Backend.Canonical] says all of it. Read anew for each connection are the
 // files that it names: passfile or ~/.pgpass, sslcert, sslkey, sslrootcert. A password that is
-// rotated belongs into the passfile.
+// rotated belongs into the passfile, or [Backend.Password] asks for it.
 //
 // Beyond lib/pq, what a URL most likely says by mistake is an error: a password with an /, ? or #
 // that is not percent-encoded, after which lib/pq takes a part of the password for the port or

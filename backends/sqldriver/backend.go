@@ -56,8 +56,14 @@ type Options struct {
 	// Validate refuses connections, to a standby say. It is called for each new connection,
 	// within the open, and after each Ping. Nil: all are welcome.
 	Validate func(ctx context.Context, c driver.Conn) error
+	// Password is asked at the beginning of each Open for the password of that connection, in place
+	// of the connector's: where passwords are rotated, or are tokens that expire. Its ctx is that
+	// of the open, and it must heed it. It is called by several goroutines at once: keep a token while it lasts.
+	// An empty password stands for the connector's own. Its error, or its panic, fails the open. No error of the
+	// connection shows the password. The connector must be a PasswordDialer. Nil: the connector's own.
+	Password func(ctx context.Context) (string, error)
 	// Redact takes the secrets out of the text of an error or a panic of Open,
-	// Ping, Reset and Close: many drivers put the DSN there. Nil: the errors
+	// Ping, Reset and Close: many drivers put the DSN there. Redactor makes one. Nil: the errors
 	// are the driver's own.
 	Redact func(text string) string
 }
@@ -67,9 +73,10 @@ type Options struct {
 type Backend struct {
 	// A function, because a connector may be a struct with a password in it, and what
 	// prints a Backend would print that. Of a function it shows the address.
-	dial    func(context.Context) (driver.Conn, net.Conn, error)
-	from    string // the type of the connector
-	options Options
+	dial     func(context.Context) (driver.Conn, net.Conn, error)
+	dialWith func(ctx context.Context, password string) (driver.Conn, net.Conn, error) // if Options.Password is there
+	from     string                                                                    // the type of the connector
+	options  Options
 }
 
 var (
@@ -121,6 +128,13 @@ func New(c driver.Connector, o Options) (*Backend, error) {
 			return conn, nil, err
 		}
 	}
+	if o.Password != nil {
+		d, ok := c.(PasswordDialer)
+		if !ok {
+			return nil, fmt.Errorf("sqldriver: Password is given: connector %T takes none, as a PasswordDialer does: give one that asks by itself, such as FreshConnector's", c)
+		}
+		b.dialWith = d.DialWith
+	}
 	return b, nil
 }
 
@@ -139,15 +153,16 @@ func (b *Backend) Open(ctx context.Context) (*Conn, error) {
 // OpenUnnamed is Open without Options.Name in its error, for callers who name what was to be opened
 // themselves.
 func (b *Backend) OpenUnnamed(ctx context.Context) (_ *Conn, err error) {
-	defer b.redact(&err)
-	raw, socket, err := b.dial(ctx)
+	c := &Conn{grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins, stream: b.options.Streams}
+	defer b.redact(c, &err)
+	raw, socket, err := b.connect(ctx, c)
 	switch {
 	case err != nil:
 		return nil, err
 	case raw == nil:
 		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
-	c := &Conn{raw: raw, socket: socket, grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins, stream: b.options.Streams}
+	c.raw, c.socket = raw, socket
 	sound := false
 	defer func() {
 		if !sound { // refused, or Validate panicked
@@ -182,24 +197,32 @@ func (e *refusedError) Error() string {
 
 func (e *refusedError) Unwrap() []error { return []error{e.err, driver.ErrBadConn} }
 
-// redact takes the secrets out of an error, or of a panic, which becomes one. It is to be
+// redact takes the secrets out of an error about c, or of a panic, which becomes one. It is to be
 // deferred.
-func (b *Backend) redact(err *error) {
-	if b.options.Redact == nil {
+func (b *Backend) redact(c *Conn, err *error) {
+	if b.options.Redact == nil && c.hide == nil {
 		return
 	}
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("sqldriver: the driver panicked: %v", v)
 	}
-	if *err != nil {
-		*err = &redactedError{text: b.options.Redact((*err).Error()), err: *err}
+	if *err == nil {
+		return
 	}
+	text := (*err).Error()
+	if c.hide != nil {
+		text = c.hide(text)
+	}
+	if b.options.Redact != nil {
+		text = b.options.Redact(text)
+	}
+	*err = &redactedError{text: text, err: *err}
 }
 
 // Ping asks the driver, if it can, and Options.Validate. A driver without driver.Pinger has
 // nothing to say.
 func (b *Backend) Ping(ctx context.Context, c *Conn) (err error) {
-	defer b.redact(&err)
+	defer b.redact(c, &err)
 	if p, ok := c.raw.(driver.Pinger); ok {
 		if err := c.Within(ctx, func() error { return p.Ping(ctx) }); err != nil {
 			return err
@@ -220,7 +243,7 @@ func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
 	if b.options.CheckAfter > 0 && time.Since(c.idleSince) < b.options.CheckAfter {
 		return nil
 	}
-	defer b.redact(&err)
+	defer b.redact(c, &err)
 	if b.options.Check != nil {
 		return b.options.Check(ctx, c.raw, c.socket)
 	}
@@ -274,7 +297,7 @@ func (b *Backend) returned(c *Conn) {
 // so it bounds the end of one only if the connector is a Dialer. (The driver's own
 // ResetSession is called by Check, before the next use, as database/sql does.)
 func (b *Backend) Reset(ctx context.Context, c *Conn) (err error) {
-	defer b.redact(&err)
+	defer b.redact(c, &err)
 	// Asked first too: a rollback on a connection known to be dead could only wait.
 	if err := valid(c.raw); err != nil {
 		return err
@@ -313,9 +336,15 @@ func valid(c driver.Conn) error {
 
 // Close closes the driver's connection. ctx does not stop it unless the connector is a Dialer.
 func (b *Backend) Close(ctx context.Context, c *Conn) (err error) {
-	defer b.redact(&err)
+	defer b.redact(c, &err)
 	return c.Within(ctx, c.raw.Close)
 }
 
-// Classify calls Options.Classify.
-func (b *Backend) Classify(err error) pool.Fault { return b.options.Classify(err) }
+// Classify calls Options.Classify. What Options.Password failed with says nothing of the
+// database, and is pool.Sound.
+func (b *Backend) Classify(err error) pool.Fault {
+	if b.options.Password != nil && isOfPassword(err) {
+		return pool.Sound
+	}
+	return b.options.Classify(err)
+}

@@ -19,6 +19,7 @@ type Conn struct {
 	dirty  func(driver.Conn) bool // Options.Dirty
 	begins func(string) bool      // Options.Begins
 	stream func(string) bool      // Options.Streams
+	hide   func(string) string    // takes the password of Options.Password out of a text; nil: there is none
 
 	kept      any       // see Keep
 	idleSince time.Time // its last return, if Options.CheckAfter asks
