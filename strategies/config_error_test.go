@@ -41,6 +41,8 @@ func TestErrorsNameFieldValueAndRemedy(t *testing.T) {
 		// Kinds.
 		{literal(config{}), `strategies: kind is empty: set one, or start from strategies.Defaults("queue")`},
 		{literal(config{Kind: "qeue"}), `strategies: kind "qeue": unknown; did you mean "queue"? ` + known},
+		{literal(config{Kind: "que"}), `strategies: kind "que": unknown; did you mean "queue"? ` + known},
+		{text("assert"), `strategies: kind "assert": unknown; did you mean "assertion"? ` + known},
 		{text("Queue"), `strategies: kind "Queue": unknown; did you mean "queue"? ` + known},
 		{text("lru\n"), `strategies: kind "lru\n": unknown; ` + known},
 		{object(`{"kind":"nul"}`), `strategies: kind "nul": unknown; did you mean "null"? ` + known},

@@ -16,13 +16,17 @@ func Unknown(name string, known []string) string {
 	return s + "known: " + strings.Join(known, ", ")
 }
 
-// Nearest returns the known name that differs least from name, regardless of case,
-// or "" if none is near: one letter may be wrong, and one more for every four in name.
+// Nearest returns the known name that was most likely meant, regardless of case, or "" if none is near.
+// That is the only one that begins with name, of three letters at least, as assertion with assert. Else it is
+// the one that differs least: one letter may be wrong, and one more for every four in name.
 func Nearest(name string, known []string) string {
 	if len(name) > longestName {
 		return ""
 	}
 	name = strings.ToLower(name)
+	if only := onlyWith(name, known); len(name) >= 3 && only != "" {
+		return only
+	}
 	nearest, least := "", 2+len(name)/4
 	for _, k := range known {
 		if d := distance(name, strings.ToLower(k)); d < least {
@@ -30,6 +34,21 @@ func Nearest(name string, known []string) string {
 		}
 	}
 	return nearest
+}
+
+// onlyWith returns the known name that begins with a prefix, if there is but one.
+func onlyWith(prefix string, known []string) string {
+	only := ""
+	for _, k := range known {
+		switch {
+		case !strings.HasPrefix(strings.ToLower(k), prefix):
+		case only != "":
+			return ""
+		default:
+			only = k
+		}
+	}
+	return only
 }
 
 // distance counts the letters to insert, delete or replace to turn a into b (Levenshtein).

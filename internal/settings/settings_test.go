@@ -317,6 +317,12 @@ func TestNearestNameForgivesTyposButDoesNotGuess(t *testing.T) {
 		"maxOverflow":  "max_overflow",
 		"max_owerflaw": "max_overflow",
 		"tiemout":      "timeout",
+		"tim":          "timeout", // too short, but there is no other
+		"TIME":         "timeout",
+		"ti":           "",
+		"max_":         "max_overflow",
+		"max_ov":       "max_overflow",
+		"timeoutsss":   "timeout",
 		"pool":         "",
 		"":             "",
 	} {
