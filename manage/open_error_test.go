@@ -88,3 +88,24 @@ func TestTheErrorOfAnOpenSaysTheDSNOnce(t *testing.T) {
 		})
 	}
 }
+
+// Settings for all pools are looked at when a pool is made, whose error begins with the key.
+func TestTheErrorOfASettingSaysTheDSNOnce(t *testing.T) {
+	for name, want := range map[string]string{
+		"":     ": pool: MinIdle is 50: give 5 at most",
+		"shop": ": pool shop: MinIdle is 50: give 5 at most",
+	} {
+		m := newManager(t, manage.Options{Settings: manage.Settings{Name: name, MinIdle: 50}})
+		if err := m.Register(sqlite.Backend{}); err != nil {
+			t.Fatal(err)
+		}
+		db, err := m.OpenDB("sqlite3", "shop.db")
+		if err == nil {
+			err = db.Ping()
+		}
+		var option *pool.OptionError
+		if !errors.As(err, &option) || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "shop.db") != 1 {
+			t.Errorf("with the name %q: got %v, want %s", name, err, want)
+		}
+	}
+}

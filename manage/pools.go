@@ -254,6 +254,9 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 	}
 	e := &entry{key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout}
 	if e.pool, err = pool.New[*sqldriver.Conn](e.backend, strategy, o, m.options.Hooks...); err != nil {
+		if option, ok := err.(*pool.OptionError); ok && s.Name == "" {
+			option.Pool = "" // the key, which the caller says
+		}
 		return nil, err
 	}
 	e.sharing = e.pool.Limits().Sharing

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -310,11 +311,35 @@ func (o Options) withDefaults() (Options, error) {
 
 // OptionError is a setting that cannot be used.
 type OptionError struct {
+	Pool   string // its name; empty where it is not known, as in a strategy by itself
 	Field  string // as in Options, or in the strategy
 	Value  any
 	Remedy string
 }
 
 func (e *OptionError) Error() string {
-	return fmt.Sprintf("pool: %s is %v: %s", e.Field, e.Value, e.Remedy)
+	return fmt.Sprintf("%s%s is %v: %s", prefix(e.Pool), e.Field, e.Value, e.Remedy)
+}
+
+// ofPool names the pool in an error about options, or in each of several that were joined.
+func ofPool(name string, err error) error {
+	switch e := err.(type) {
+	case *OptionError:
+		if e.Pool == "" {
+			named := *e // the strategy's own is left alone
+			named.Pool = name
+			return &named
+		}
+	case interface{ Unwrap() []error }:
+		errs := e.Unwrap()
+		if joined := errors.Join(errs...); joined == nil || joined.Error() != err.Error() {
+			return err // it has a text of its own
+		}
+		named := make([]error, len(errs))
+		for i := range errs {
+			named[i] = ofPool(name, errs[i])
+		}
+		return errors.Join(named...)
+	}
+	return err
 }

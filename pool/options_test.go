@@ -2,6 +2,9 @@ package pool_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +74,60 @@ func TestNewPassesTheStrategysErrorOn(t *testing.T) {
 		t.Errorf("New with a bad strategy: %v, want its OptionError", err)
 	}
 }
+
+// Whoever makes many pools learns which of them it is.
+func TestOptionErrorsNameThePool(t *testing.T) {
+	p, err := pool.New[res](pooltest.NewFake(), strategies.Queue{Size: 2}, pool.Options{Name: "users"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	_, option := pool.New[res](pooltest.NewFake(), one, pool.Options{Name: "users", Attempts: -1})
+	_, lack := pool.New[res](nil, one, pool.Options{Name: "users"})
+	_, size := pool.New[res](pooltest.NewFake(), strategies.Queue{Size: -7}, pool.Options{Name: "users"})
+	_, several := pool.New[res](pooltest.NewFake(), strategies.Queue{Size: -7, MaxWaiters: -7}, pool.Options{Name: "users"})
+	_, idle := pool.New[res](pooltest.NewFake(), strategies.Queue{Size: 2}, pool.Options{Name: "users", MinIdle: 3})
+	for what, err := range map[string]error{
+		"New, an option": option, "New, a lack": lack, "New, the strategy": size, "New, MinIdle": idle, "New, several": several,
+		"Resize, the kind": p.Resize(strategies.Null{}), "Resize, the size": p.Resize(strategies.Queue{Size: -7}),
+		"Warm, less": p.Warm(t.Context(), -1), "Warm, more": p.Warm(t.Context(), 3),
+	} {
+		var e *pool.OptionError
+		if !asError(err, &e) || e.Pool != "users" || !strings.HasPrefix(err.Error(), "pool users: "+e.Field+" is ") {
+			t.Errorf("%s: %v, want an OptionError of the pool users", what, err)
+		}
+		if what == "New, several" {
+			for line := range strings.Lines(err.Error()) {
+				if !strings.HasPrefix(line, "pool users: ") {
+					t.Errorf("%s: line %q does not name the pool", what, line)
+				}
+			}
+		}
+	}
+}
+
+// A strategy of somebody's may have but one error, for all pools.
+func TestNamingThePoolLeavesTheStrategysErrorAlone(t *testing.T) {
+	own := &pool.OptionError{Field: "Size", Value: 0, Remedy: "give 1"}
+	for _, err := range []error{own, errors.Join(own, own), fmt.Errorf("mine: %w, %w", own, errTest)} {
+		want := strings.ReplaceAll(err.Error(), "pool: ", "pool users: ")
+		if strings.HasPrefix(want, "mine") {
+			want = err.Error()
+		}
+		if _, got := pool.New[res](pooltest.NewFake(), failing{err}, pool.Options{Name: "users"}); got == nil || got.Error() != want {
+			t.Errorf("New: %v, want %s", got, want)
+		}
+	}
+	if own.Pool != "" {
+		t.Errorf("the strategy's own error is now of pool %s", own.Pool)
+	}
+}
+
+// failing is a strategy that does not start.
+type failing struct{ err error }
+
+func (f failing) Kind() string                          { return "failing" }
+func (f failing) Start(pool.Host) (pool.Seating, error) { return nil, f.err }
 
 // picky is a backend that does not suit every strategy.
 type picky struct {

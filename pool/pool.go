@@ -82,7 +82,8 @@ type Pool[T any] struct {
 // New makes a pool of the resources that b opens, lent as s says. It opens nothing
 // yet. Hooks are called in the order given. The error names the option that
 // cannot be used.
-func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T], error) {
+func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (_ *Pool[T], err error) {
+	defer func() { err = ofPool(o.Name, err) }()
 	switch {
 	case b == nil:
 		return nil, &OptionError{Field: "backend", Value: "nil", Remedy: "give a Backend, or Funcs with an OpenFunc"}
@@ -92,8 +93,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (*Pool[T
 	if f, ok := b.(Funcs[T]); ok && f.OpenFunc == nil {
 		return nil, &OptionError{Field: "Funcs.OpenFunc", Value: "nil", Remedy: "give the function that opens a resource"}
 	}
-	o, err := o.withDefaults()
-	if err != nil {
+	if o, err = o.withDefaults(); err != nil {
 		return nil, err
 	}
 	p := &Pool[T]{

@@ -10,7 +10,9 @@ package pool
 //
 // The error is ErrClosed, or an *OptionError that names what cannot be used, or not be changed, or what
 // the backend answers if it is a LimitChecker. Nothing is changed then. It costs a look at every seat.
-func (p *Pool[T]) Resize(s Strategy) error {
+func (p *Pool[T]) Resize(s Strategy) error { return ofPool(p.opts.Name, p.resize(s)) }
+
+func (p *Pool[T]) resize(s Strategy) error {
 	if s == nil {
 		return &OptionError{Field: "strategy", Value: "nil", Remedy: "give one, such as strategies.Queue{Size: 5}"}
 	}

@@ -20,7 +20,7 @@ import (
 // resource opened.
 func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 	if n < 0 {
-		return &OptionError{Field: "n of Warm", Value: n, Remedy: "give 1 or more, or 0 for none"}
+		return &OptionError{Pool: p.opts.Name, Field: "n of Warm", Value: n, Remedy: "give 1 or more, or 0 for none"}
 	}
 	before := p.lastFailed.Load()
 	for {
@@ -30,7 +30,7 @@ func (p *Pool[T]) Warm(ctx context.Context, n int) error {
 		open := min(usable, inHand) // what has just been opened counts once the seating has it
 		switch keep := p.Limits().kept(); {
 		case keep != Unlimited && n > keep:
-			return &OptionError{Field: "n of Warm", Value: n, Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps", keep)}
+			return &OptionError{Pool: p.opts.Name, Field: "n of Warm", Value: n, Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps", keep)}
 		case p.closed.Load() && n > 0:
 			return p.cold(open, n, ErrClosed, nil)
 		case open >= n:
