@@ -16,7 +16,9 @@ import (
 
 	"github.com/lidopool/lido/backends/mysql"
 	"github.com/lidopool/lido/backends/postgres"
+	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/manage"
+	"github.com/lidopool/lido/pool"
 )
 
 type asker func(context.Context) (string, error)
@@ -190,13 +192,37 @@ func TestAPasswordThatCannotBeHadFailsTheOpenAndSaysSo(t *testing.T) {
 	})
 }
 
-// An empty password stands for the DSN's, for a manager of which some databases have a fixed one.
-func TestAnEmptyPasswordIsThatOfTheDSN(t *testing.T) {
+type poolName struct{}
+
+// A manager with several databases, of which one has tokens and one a fixed password.
+func TestPasswordTellsDatabasesApartByAHook(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, k database) {
-		a := k.account(t, "fixed")
-		_, db := k.openAs(t, k.asking(func(context.Context) (string, error) { return "", nil }), a.withPassword("fixed"), "pool_size=1")
-		if err := db.PingContext(t.Context()); err != nil {
-			t.Error(err)
+		fixed, token := k.account(t, "fixed"), k.account(t, "a-token")
+		m := newManager(t, manage.Options{Hooks: []pool.Hooks[*sqldriver.Conn]{{
+			BeforeOpen: func(ctx context.Context, e pool.Event[*sqldriver.Conn]) (context.Context, error) {
+				return context.WithValue(ctx, poolName{}, e.Pool), nil
+			},
+		}}})
+		err := m.Register(k.asking(func(ctx context.Context) (string, error) {
+			if ctx.Value(poolName{}) == "iam" {
+				return "a-token", nil
+			}
+			return "", nil // that of the DSN
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dsn := range []string{with(fixed.withPassword("fixed"), "pool_name=old"), with(token.dsn, "pool_name=iam")} {
+			db, err := m.OpenDB(k.name, dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.PingContext(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
