@@ -17,8 +17,8 @@ const (
 	// before now (the server restarted, say). All of that generation are replaced before
 	// their next use.
 	AllDead
-	// Full, of an open, says that the server has no room for one more. While a resource is open,
-	// nobody's Acquire fails for it: they wait for that. Of the use of a resource it is Sound.
+	// Full, of an open, says that the server has no room for one more. While a resource is open, or
+	// others that began with it are being opened, nobody's Acquire fails for it: they wait for that. Of the use of a resource it is Sound.
 	Full
 )
 

@@ -169,6 +169,8 @@ func (p *Pool[T]) answer(failures int, full bool) Answer {
 		return AnswerAll
 	case p.opts.OnOpenFailure == KeepWaiting:
 		return AnswerNobody
+	case full && failures == 1:
+		return AnswerUnlessComing // what was under way with it may have got the last room
 	case full:
 		return AnswerUnlessOpen
 	case failures > 1:

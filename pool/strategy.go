@@ -159,6 +159,9 @@ const (
 	// AnswerUnlessOpen: to nobody while a resource is open that can be returned; else as
 	// AnswerAll.
 	AnswerUnlessOpen
+	// AnswerUnlessComing: to nobody while a resource is open that can be returned, or another
+	// open is under way; else as AnswerAll.
+	AnswerUnlessComing
 	// AnswerNobody: they wait until their own time is over.
 	AnswerNobody
 )

@@ -714,6 +714,47 @@ func TestFullBackendAnswersNobodyWhileAResourceIsOpen(t *testing.T) {
 	}
 }
 
+// Of opens that begin together those that are refused can end before those that get the last room.
+func TestFullBackendAnswersNobodyWhileOthersAreBeingOpened(t *testing.T) {
+	eachSeated(t, 5, func(t *testing.T, s pool.Strategy) {
+		f := pooltest.NewFake()
+		refused := pooltest.Slow(10*ms, pooltest.Fail(pooltest.ErrFull))
+		f.Next(pooltest.Open, refused, refused, pooltest.Slow(20*ms), pooltest.Slow(30*ms))
+		p := open(t, f, s, pool.Options{OpensAtOnce: 4})
+		fixed(p, 1)
+		var users sync.WaitGroup
+		for _, out := range crowd(t.Context(), p, 4) {
+			users.Go(func() {
+				r := <-out
+				if r.err != nil {
+					t.Errorf("after %v: %v, want a resource, for two of four that began together could be opened", r.took, r.err)
+					return
+				}
+				release(t, r.lease)
+			})
+		}
+		users.Wait()
+	})
+}
+
+// Where nobody waits for a back-off there is always an open under way: that spares nobody for ever.
+func TestFullBackendAnswersThoughOthersAreAlwaysBeingOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		n := 0
+		f.Always(pooltest.Open, func(ctx context.Context) error {
+			n++
+			return pooltest.Slow(time.Duration(10+n%7)*ms, pooltest.Fail(pooltest.ErrFull))(ctx)
+		})
+		p := open(t, f, strategies.Queue{Size: 5}, pool.Options{OpensAtOnce: 4, Backoff: pool.NoBackoff})
+		for _, took := range answers(t, crowd(t.Context(), p, 5), pooltest.ErrFull) {
+			if took > 100*ms {
+				t.Errorf("answered after %v, want within some opens of 10 to 16 ms", took)
+			}
+		}
+	})
+}
+
 func TestFullBackendAnswersAllWhileNoResourceIsOpen(t *testing.T) {
 	eachStrategy(t, 5, func(t *testing.T, s pool.Strategy) {
 		f := pooltest.NewFake()

@@ -290,7 +290,7 @@ func (l *line) Overdue(s pool.Seat, err error, a pool.Answer) {
 func (l *line) failed(counted bool, err error, a pool.Answer) {
 	live := l.live()
 	switch {
-	case l.paused, a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case l.paused, spared(a, live, l.opening.underWay()):
 	case a != pool.AnswerOne && live == 0 && l.opening.underWay() == 0:
 		l.waiting.serveAll(err)
 	case counted && l.waiting.n > l.opening.n():
@@ -303,6 +303,20 @@ func (l *line) failed(counted bool, err error, a pool.Answer) {
 	}
 	l.feed()
 	l.calm()
+}
+
+// spared reports whether a failed open is the answer to nobody, while so many resources are open and so many
+// others are being opened.
+func spared(a pool.Answer, live, underWay int) bool {
+	switch a {
+	case pool.AnswerNobody:
+		return true
+	case pool.AnswerUnlessOpen:
+		return live > 0
+	case pool.AnswerUnlessComing:
+		return live+underWay > 0
+	}
+	return false
 }
 
 // Release implements pool.Seating.

@@ -260,7 +260,7 @@ func (s *sharing) failed(c *chair, err error, a pool.Answer) {
 		}
 	}
 	switch {
-	case s.paused, a == pool.AnswerNobody, a == pool.AnswerUnlessOpen && live > 0:
+	case s.paused, spared(a, live, underWay):
 	case a != pool.AnswerOne && live+underWay == 0:
 		for s.waiting.head != nil {
 			s.give(s.waiting.head, pool.Grant{}, err)
