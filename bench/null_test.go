@@ -6,31 +6,44 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/lib/pq"
 	"github.com/mattn/go-sqlite3"
 
+	"github.com/lidopool/lido/backends/servertest"
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
 )
 
 // BenchmarkNull: one op is an open, a use and a close: "bare" by itself, "null" by a pool that keeps nothing.
 func BenchmarkNull(b *testing.B) {
-	benchNull(b, "nothing", pool.Funcs[*resource]{
-		OpenFunc:  func(context.Context) (*resource, error) { return new(resource), nil },
-		CloseFunc: func(*resource) error { return nil },
-	}, func(r *resource) { r.uses++ })
-	for _, db := range []struct{ name, dsn string }{
-		{"SQLite in memory", ":memory:"}, {"SQLite file", "file:" + filepath.Join(b.TempDir(), "null.db")},
+	b.Run("nothing", func(b *testing.B) {
+		benchNull(b, pool.Funcs[*resource]{
+			OpenFunc:  func(context.Context) (*resource, error) { return new(resource), nil },
+			CloseFunc: func(*resource) error { return nil },
+		}, func(r *resource) { r.uses++ })
+	})
+	for _, db := range []struct {
+		name   string
+		driver driver.Driver
+		dsn    func(testing.TB) string
+	}{
+		{"SQLite in memory", &sqlite3.SQLiteDriver{}, func(testing.TB) string { return ":memory:" }},
+		{"SQLite file", &sqlite3.SQLiteDriver{}, func(b testing.TB) string { return "file:" + filepath.Join(b.TempDir(), "null.db") }},
+		{"PostgreSQL", pq.Driver{}, func(b testing.TB) string { return servertest.Postgres(b).Database(b) }},
 	} {
-		benchNull(b, db.name, pool.Funcs[driver.Conn]{
-			OpenFunc:  func(context.Context) (driver.Conn, error) { return (&sqlite3.SQLiteDriver{}).Open(db.dsn) },
-			CloseFunc: func(c driver.Conn) error { return c.Close() },
-		}, func(driver.Conn) {})
+		b.Run(db.name, func(b *testing.B) {
+			dsn := db.dsn(b)
+			benchNull(b, pool.Funcs[driver.Conn]{
+				OpenFunc:  func(context.Context) (driver.Conn, error) { return db.driver.Open(dsn) },
+				CloseFunc: func(c driver.Conn) error { return c.Close() },
+			}, func(driver.Conn) {})
+		})
 	}
 }
 
-func benchNull[T any](b *testing.B, name string, f pool.Funcs[T], use func(T)) {
+func benchNull[T any](b *testing.B, f pool.Funcs[T], use func(T)) {
 	ctx := context.Background()
-	b.Run(name+"/bare", func(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			r, err := f.OpenFunc(ctx)
@@ -43,7 +56,7 @@ func benchNull[T any](b *testing.B, name string, f pool.Funcs[T], use func(T)) {
 			}
 		}
 	})
-	b.Run(name+"/null", func(b *testing.B) {
+	b.Run("null", func(b *testing.B) {
 		p, err := pool.New(f, strategies.Null{Max: 10}, pool.Options{})
 		if err != nil {
 			b.Fatal(err)
