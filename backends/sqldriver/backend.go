@@ -153,7 +153,7 @@ func (b *Backend) Open(ctx context.Context) (*Conn, error) {
 // OpenUnnamed is Open without Options.Name in its error, for callers who name what was to be opened
 // themselves.
 func (b *Backend) OpenUnnamed(ctx context.Context) (_ *Conn, err error) {
-	c := &Conn{grace: b.options.Grace, dirty: b.options.Dirty, begins: b.options.Begins, stream: b.options.Streams}
+	c := newConn(&b.options)
 	defer b.redact(c, &err)
 	raw, socket, err := b.connect(ctx, c)
 	switch {
@@ -162,7 +162,7 @@ func (b *Backend) OpenUnnamed(ctx context.Context) (_ *Conn, err error) {
 	case raw == nil:
 		return nil, fmt.Errorf("sqldriver: connector %s returned neither a connection nor an error", b.from)
 	}
-	c.raw, c.socket = raw, socket
+	c.opened(raw, socket)
 	sound := false
 	defer func() {
 		if !sound { // refused, or Validate panicked
@@ -249,14 +249,14 @@ func (b *Backend) Check(ctx context.Context, c *Conn) (err error) {
 	}
 	r, ok := c.raw.(driver.SessionResetter)
 	if !ok {
-		return valid(c.raw)
+		return c.valid()
 	}
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 	if err := c.Within(ctx, func() error { return r.ResetSession(ctx) }); err != nil {
 		return fmt.Errorf("sqldriver: the driver gives its session up: %w", err)
 	}
-	return valid(c.raw)
+	return c.valid()
 }
 
 // Clean reports, without waiting, that Reset would find nothing to do: then the lease may be
@@ -266,7 +266,7 @@ func (b *Backend) Clean(c *Conn) bool {
 	if !c.used { // not even the driver need be asked
 		return true
 	}
-	if v, ok := c.raw.(driver.Validator); ok && !v.IsValid() {
+	if c.validator != nil && !c.validator.IsValid() {
 		return false
 	}
 	switch b.options.Reset {
@@ -274,13 +274,13 @@ func (b *Backend) Clean(c *Conn) bool {
 	case Full:
 		return false
 	default:
-		if c.InTx() || c.doubt != nil || c.tx != nil {
+		if c.tx != nil || c.doubt != nil || (c.begun || c.asks) && c.InTx() {
 			return false
 		}
 	}
 	// What the driver alone knows of may still be begun, by another who shares the connection and has its Raw at hand:
 	// that one asks the driver again.
-	c.used = c.begun || c.dirty != nil && c.begins == nil
+	c.used = c.begun || c.asks
 	return true
 }
 
@@ -299,12 +299,12 @@ func (b *Backend) returned(c *Conn) {
 func (b *Backend) Reset(ctx context.Context, c *Conn) (err error) {
 	defer b.redact(c, &err)
 	// Asked first too: a rollback on a connection known to be dead could only wait.
-	if err := valid(c.raw); err != nil {
+	if err := c.valid(); err != nil {
 		return err
 	}
 	err = b.reset(ctx, c)
 	if err == nil {
-		err = valid(c.raw)
+		err = c.valid()
 	}
 	if err != nil {
 		return fmt.Errorf("sqldriver: reset: %w", err)
@@ -325,13 +325,6 @@ func (b *Backend) reset(ctx context.Context, c *Conn) error {
 		return c.Within(ctx, func() error { return b.options.Full(ctx, c.raw, c.socket) })
 	}
 	return c.end(ctx, b.options.Reset)
-}
-
-func valid(c driver.Conn) error {
-	if v, ok := c.(driver.Validator); ok && !v.IsValid() {
-		return fmt.Errorf("sqldriver: the driver says that the connection is not valid: %w", driver.ErrBadConn)
-	}
-	return nil
 }
 
 // Close closes the driver's connection. ctx does not stop it unless the connector is a Dialer.

@@ -13,21 +13,36 @@ import (
 // Conn is one connection of the driver. It is not safe for concurrent use: its
 // holder, and nobody else, calls its methods.
 type Conn struct {
-	raw    driver.Conn
-	socket net.Conn               // nil if it is not known
-	grace  time.Duration          // Options.Grace
-	dirty  func(driver.Conn) bool // Options.Dirty
-	begins func(string) bool      // Options.Begins
-	stream func(string) bool      // Options.Streams
-	hide   func(string) string    // takes the password of Options.Password out of a text; nil: there is none
+	// What each use looks at lies together.
 
-	kept      any       // see Keep
-	idleSince time.Time // its last return, if Options.CheckAfter asks
+	raw       driver.Conn
+	kept      any               // see Keep
+	begins    func(string) bool // Options.Begins
+	validator driver.Validator  // raw, if it is one
+	tx        *tx               // the last one begun here and not yet ended
+	doubt     error             // of a rollback that failed: nobody knows whether a transaction is open
+	asks      bool              // only the driver can tell what texts begin: there is Options.Dirty, and no Begins
+	begun     bool              // a text may have begun a transaction
+	used      bool              // something was done, or may be, since a reset, or since Clean found nothing to reset
 
-	tx    *tx   // the last one begun here and not yet ended
-	doubt error // of a rollback that failed: nobody knows whether a transaction is open
-	begun bool  // a text may have begun a transaction
-	used  bool  // something was done, or may be, since a reset, or since Clean found nothing to reset
+	socket    net.Conn               // nil if it is not known
+	grace     time.Duration          // Options.Grace
+	dirty     func(driver.Conn) bool // Options.Dirty
+	stream    func(string) bool      // Options.Streams
+	idleSince time.Time              // its last return, if Options.CheckAfter asks
+	hide      func(string) string    // takes the password of Options.Password out of a text; nil: there is none
+}
+
+func newConn(o *Options) *Conn {
+	c := &Conn{grace: o.Grace, dirty: o.Dirty, begins: o.Begins, stream: o.Streams}
+	c.asks = c.dirty != nil && c.begins == nil
+	return c
+}
+
+// opened has c stand for what the driver has opened.
+func (c *Conn) opened(raw driver.Conn, socket net.Conn) {
+	c.raw, c.socket = raw, socket
+	c.validator, _ = raw.(driver.Validator)
 }
 
 // Raw returns the driver's own connection, for anything that one may do with it. What is begun on
@@ -53,7 +68,9 @@ func (c *Conn) Kept() any { return c.kept }
 func (c *Conn) For(query string) driver.Conn {
 	if query != "" {
 		c.used = true
-		c.begun = c.begun || c.begins != nil && c.begins(query)
+		if c.begins != nil && !c.begun {
+			c.begun = c.begins(query)
+		}
 	}
 	return c.raw
 }
@@ -150,12 +167,20 @@ func (c *Conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	return nil, err
 }
 
+// valid is what the driver says of the connection, if it says anything.
+func (c *Conn) valid() error {
+	if c.validator != nil && !c.validator.IsValid() {
+		return fmt.Errorf("sqldriver: the driver says that the connection is not valid: %w", driver.ErrBadConn)
+	}
+	return nil
+}
+
 // InTx reports whether a transaction is open, or may be, because a rollback has
 // failed, or a text may have begun one. Without Options.Dirty and Options.Begins it knows only of
 // those begun by BeginTx.
 func (c *Conn) InTx() bool {
 	maybe := c.tx != nil || c.doubt != nil || c.begun
-	if c.dirty != nil && (maybe || c.begins == nil) {
+	if c.dirty != nil && (maybe || c.asks) {
 		return c.dirty(c.raw)
 	}
 	return maybe
@@ -191,7 +216,7 @@ func (c *Conn) end(ctx context.Context, mode ResetMode) error {
 	t, doubt, begun := c.tx, c.doubt, c.begun
 	c.tx, c.doubt, c.begun = nil, nil, false // from here on the holder's Tx is done
 	switch {
-	case c.dirty != nil && (t != nil || doubt != nil || begun || c.begins == nil):
+	case c.dirty != nil && (t != nil || doubt != nil || begun || c.asks):
 		// The driver's word counts for more than our memory: a text may have
 		// begun or ended a transaction, and an error may have ended it.
 		if !c.dirty(c.raw) {
