@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lidopool/lido/backends/sqldriver"
 	"github.com/lidopool/lido/internal/goid"
 	"github.com/lidopool/lido/pool"
 )
@@ -43,14 +44,25 @@ func (p *proxy) bind(ctx context.Context, wait bool) error {
 		_ = l.Release() // it counts until then, even of a resource that another holder has discarded
 		return lost(err)
 	}
-	if p.made && guardOf(c).offer != p.offer {
+	g := guardOf(c)
+	if p.made && g.offer != p.offer {
 		_ = l.Release()
 		return errOffer
 	}
-	p.entry, p.lease, p.conn, p.guard = e, l, c, guardOf(c)
-	p.sound, p.unseen, p.closing, p.forget = false, false, false, false
-	p.fault, p.cause = pool.Sound, nil
+	p.bindTo(e, l, c, g)
 	return nil
+}
+
+// bindTo has p stand for a connection that was leased.
+func (p *proxy) bindTo(e *entry, l pool.Lease[*sqldriver.Conn], c *sqldriver.Conn, g *guard) {
+	p.lease, p.conn = l, c
+	if p.guard != g { // seldom, and a pointer that is not written costs nothing while the collector marks
+		p.entry, p.guard = e, g
+	}
+	p.sound, p.unseen, p.closing, p.forget = false, false, false, false
+	if p.fault != pool.Sound {
+		p.fault, p.cause = pool.Sound, nil
+	}
 }
 
 // errOffer is for a driver whose connections have not all the same interfaces. database/sql gives the
@@ -59,7 +71,9 @@ var errOffer = fmt.Errorf("manage: the connection has other interfaces than the 
 
 // unbind gives the connection back.
 func (p *proxy) unbind() {
-	p.refusal = nil
+	if p.refusal != nil {
+		p.refusal = nil
+	}
 	if p.conn == nil {
 		return
 	}
@@ -70,6 +84,15 @@ func (p *proxy) unbind() {
 		}
 		p.giveBack(clean)
 	}()
+	if len(p.stmts) > 0 || p.streams > 0 || p.forget || p.turn || p.guard.due.Load() {
+		p.clearUp()
+	}
+	clean = p.clean()
+	returned = true
+}
+
+// clearUp ends what its holder has left on the connection, but for what a reset ends.
+func (p *proxy) clearUp() {
 	if len(p.stmts) > 0 {
 		p.lockStmts()
 		for _, s := range p.stmts {
@@ -87,48 +110,59 @@ func (p *proxy) unbind() {
 	if p.forget {
 		p.guard.drop()
 	}
-	if p.entry.sharing == pool.Common {
+	if p.turn {
 		p.tidy()
 	}
 	p.reap()
-	clean = p.clean()
-	returned = true
 }
 
 // clean reports whether there is nothing to reset, as far as this holder knows. Of a shared connection it looks
 // while nobody calls the driver; if somebody does just now, nobody knows. The others look when they return: so
 // the pool need reset it only if one of them found something.
 func (p *proxy) clean() bool {
-	clean := p.entry.backend.clean
+	cleaner := p.entry.cleaner
 	switch {
-	case clean == nil, p.fault != pool.Sound:
+	case cleaner == nil, p.fault != pool.Sound:
 		return false
 	case p.entry.sharing == pool.Exclusive:
-		return clean(p.conn)
+		return cleaner.Clean(p.conn)
 	case !p.guard.call.try():
 		return false
 	}
 	defer p.guard.call.unlock()
-	return !p.guard.closed.Load() && clean(p.conn)
+	return !p.guard.closed.Load() && cleaner.Clean(p.conn)
 }
+
+// cleaner is a backend that knows whether there is nothing to reset.
+type cleaner interface{ Clean(*sqldriver.Conn) bool }
 
 // giveBack ends the lease.
 func (p *proxy) giveBack(clean bool) {
-	p.giveTurn()
+	if p.turn {
+		p.giveTurn()
+	}
 	p.conn = nil
 	switch {
-	case p.fault == pool.AllDead:
-		_ = p.lease.Fail(fmt.Errorf("%w: %w", pool.ErrInvalidatePool, p.cause))
-	case p.fault == pool.Dead:
-		_ = p.lease.Discard(p.cause)
-	case p.unseen && !p.sound, p.spoilt.Load():
-		_ = p.lease.Discard(driver.ErrBadConn)
+	case p.fault != pool.Sound, p.unseen && !p.sound, p.spoilt.Load():
+		p.giveUp()
 	case clean:
 		_ = p.lease.ReleaseClean()
 	default:
 		_ = p.lease.Release()
 	}
 	// The verbs fail only for a lease that has ended, which the pool has logged.
+}
+
+// giveUp ends the lease of a connection that is not to be lent again.
+func (p *proxy) giveUp() {
+	switch p.fault {
+	case pool.AllDead:
+		_ = p.lease.Fail(fmt.Errorf("%w: %w", pool.ErrInvalidatePool, p.cause))
+	case pool.Dead:
+		_ = p.lease.Discard(p.cause)
+	default:
+		_ = p.lease.Discard(driver.ErrBadConn)
+	}
 }
 
 // ResetSession implements driver.SessionResetter. database/sql calls it when it takes the proxy
@@ -147,8 +181,16 @@ func (p *proxy) ResetSession(ctx context.Context) error {
 		// maybe by the one whose connection this waits for. So only a proxy without statements waits in line.
 		err = p.bind(ctx, p.live == 0)
 	}
+	if err != nil {
+		return p.refuse(ctx, err)
+	}
+	return nil
+}
+
+// refuse is ResetSession when no connection could be had.
+func (p *proxy) refuse(ctx context.Context, err error) error {
 	switch {
-	case err == nil, errors.Is(err, driver.ErrBadConn):
+	case errors.Is(err, driver.ErrBadConn):
 		return err // database/sql tries another proxy, or a new one
 	case p.live > 0 && (errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrSuspended)):
 		return driver.ErrBadConn

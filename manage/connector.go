@@ -65,11 +65,11 @@ func (d *managedDriver) String() string { return "manage.Driver(" + d.name + ")"
 
 // connector leases connections for an *sql.DB.
 type connector struct {
-	manager *Manager
-	request *request // a pointer, so that printing a connector shows no DSN
 	entry   atomic.Pointer[entry]
-	offered atomic.Pointer[offer] // by the connection that was last bound in Connect
 	owed    owed
+	manager *Manager
+	request *request              // a pointer, so that printing a connector shows no DSN
+	offered atomic.Pointer[offer] // by the connection that was last bound in Connect
 	closed  atomic.Bool
 }
 
@@ -130,33 +130,44 @@ var errDBClosed = errors.New("sql: database is closed")
 // lease leases a connection of the pool, or of the one that has taken its place. It waits in
 // line if wait says so.
 func (c *connector) lease(ctx context.Context, wait bool) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
-	last := c.entry.Load()
-	for e = last; ; {
-		if e.gone.Load() {
-			if c.closed.Load() { // with its last user: nobody would end a new one
-				return l, nil, errDBClosed
-			}
-			if e, err = c.manager.entry(c.request); err != nil {
-				return l, nil, err
-			}
-		}
-		if wait {
-			l, err = e.pool.Acquire(ctx)
-		} else {
-			l, err = e.pool.TryAcquire(ctx)
-		}
-		switch {
-		case err == nil:
-			if e != last {
-				c.entry.Store(e)
-			}
+	if e = c.entry.Load(); !e.gone.Load() {
+		if l, err = e.lease(ctx, wait); err == nil {
 			return l, e, nil
-		case !errors.Is(err, pool.ErrClosed):
+		}
+	}
+	return c.leaseElsewhere(ctx, wait, e, err)
+}
+
+// leaseElsewhere is lease where e is gone, or had nothing to lease because of err.
+func (c *connector) leaseElsewhere(ctx context.Context, wait bool, e *entry, err error) (l pool.Lease[*sqldriver.Conn], _ *entry, _ error) {
+	for {
+		switch {
+		case err != nil && !errors.Is(err, pool.ErrClosed):
 			return l, nil, err
 		case !e.gone.Load(): // not disposed of: the manager itself is closed, or the user closed its pool
 			return l, nil, fmt.Errorf("manage: %w", err) // which names the pool
+		case c.closed.Load(): // with its last user: nobody would end a new one
+			return l, nil, errDBClosed
+		}
+		if e, err = c.manager.entry(c.request); err != nil {
+			return l, nil, err
+		}
+		if e.gone.Load() {
+			continue
+		}
+		if l, err = e.lease(ctx, wait); err == nil {
+			c.entry.Store(e)
+			return l, e, nil
 		}
 	}
+}
+
+// lease leases a connection of the pool. It waits in line if wait says so.
+func (e *entry) lease(ctx context.Context, wait bool) (pool.Lease[*sqldriver.Conn], error) {
+	if wait {
+		return e.pool.Acquire(ctx)
+	}
+	return e.pool.TryAcquire(ctx)
 }
 
 // Driver implements driver.Connector.

@@ -230,10 +230,9 @@ func (g *guard) closeAll() {
 type guarded struct {
 	pool.Backend[*sqldriver.Conn]
 	open   func(context.Context) (*sqldriver.Conn, error)
-	clean  func(*sqldriver.Conn) bool // whether there is nothing to reset; nil if the backend cannot tell
-	room   int                        // of the shelf of each connection
-	counts statementCounts            // of all shelves
-	full   bool                       // the reset is a full one
+	room   int             // of the shelf of each connection
+	counts statementCounts // of all shelves
+	full   bool            // the reset is a full one
 }
 
 var (
@@ -245,9 +244,6 @@ func newGuarded(b pool.Backend[*sqldriver.Conn], s Settings) *guarded {
 	g := &guarded{Backend: b, open: b.Open, room: max(s.Statements, 0), full: s.Reset == sqldriver.Full}
 	if u, ok := b.(unnamedOpener); ok && s.Name == "" { // then the pool's name says the DSN
 		g.open = u.OpenUnnamed
-	}
-	if c, ok := b.(interface{ Clean(*sqldriver.Conn) bool }); ok {
-		g.clean = c.Clean
 	}
 	return g
 }

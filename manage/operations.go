@@ -51,11 +51,12 @@ func (p *proxy) ping(ctx context.Context) error {
 }
 
 func (p *proxy) execContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
-	err = p.do(ctx, func() (err error) {
-		r, err = p.on(query).(driver.ExecerContext).ExecContext(ctx, query, args)
-		return err
-	})
-	return r, err
+	if err := p.enter(ctx, true); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	r, err = p.on(query).(driver.ExecerContext).ExecContext(ctx, query, args)
+	return r, p.note(err)
 }
 
 func (p *proxy) exec(query string, args []driver.Value) (r driver.Result, err error) {
@@ -68,11 +69,12 @@ func (p *proxy) exec(query string, args []driver.Value) (r driver.Result, err er
 }
 
 func (p *proxy) queryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
-	err = p.do(ctx, func() (err error) {
-		r, err = p.seen(p.on(query).(driver.QueryerContext).QueryContext(ctx, query, args))
-		return err
-	})
-	return r, err
+	if err := p.enter(ctx, true); err != nil {
+		return nil, err
+	}
+	defer p.leave()
+	r, err = p.seen(p.on(query).(driver.QueryerContext).QueryContext(ctx, query, args))
+	return r, p.note(err)
 }
 
 func (p *proxy) query(query string, args []driver.Value) (r driver.Rows, err error) {

@@ -22,16 +22,19 @@ import (
 
 // entry is a pool and what the manager knows of it.
 type entry struct {
-	key      Key
-	settings Settings // effective
-	pool     *pool.Pool[*sqldriver.Conn]
-	backend  *guarded
-	sharing  pool.Sharing
-	patience time.Duration // how long a holder of a common connection waits for its turn
+	// What each use looks at is in one cache line.
 
-	pins    atomic.Pointer[sql.DB] // see DB; nil before the first use
-	gone    atomic.Bool            // no longer the manager's
-	dropped atomic.Uint64          // Conns that came back because nobody could close them any more
+	pool    *pool.Pool[*sqldriver.Conn]
+	cleaner cleaner // nil if the backend is none
+	sharing pool.Sharing
+	gone    atomic.Bool // no longer the manager's
+
+	backend  *guarded
+	key      Key
+	settings Settings               // effective
+	patience time.Duration          // how long a holder of a common connection waits for its turn
+	pins     atomic.Pointer[sql.DB] // see DB; nil before the first use
+	dropped  atomic.Uint64          // Conns that came back because nobody could close them any more
 
 	mu sync.Mutex
 	db *sql.DB // of Manager.Connect; guarded by mu
@@ -252,7 +255,8 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 	if o.Name == "" {
 		o.Name = r.key.String()
 	}
-	e := &entry{key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout}
+	clean, _ := inner.(cleaner)
+	e := &entry{cleaner: clean, key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout}
 	if e.pool, err = pool.New[*sqldriver.Conn](e.backend, strategy, o, m.options.Hooks...); err != nil {
 		if option, ok := err.(*pool.OptionError); ok && s.Name == "" {
 			option.Pool = "" // the key, which the caller says

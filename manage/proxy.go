@@ -23,40 +23,40 @@ import (
 // database/sql calls a proxy, its statements, rows and transactions by one goroutine at a
 // time; its own fields rely on that. Several proxies may be bound to one connection: see guard.
 type proxy struct {
-	connector *connector // whose pool it leases from
+	// What each use looks at lies together. First what is of the connection that the proxy is bound to.
+
+	conn    *sqldriver.Conn // nil while it is bound to none
+	entry   *entry
+	lease   pool.Lease[*sqldriver.Conn]
+	guard   *guard
+	stmts   []*stmt    // that have a prepared statement of the connection
+	streams int        // open
+	rows    int        // open, counted where the connection is shared
+	cause   error      // of fault
+	fault   pool.Fault // the worst met
+	turn    bool       // this proxy has the turn of a common connection
+	calling bool       // the driver, and it has not returned: between enter and note
+	unseen  bool       // the holder does something that the proxy does not see the errors of
+	forget  bool       // what is prepared on the connection may be gone
+	sound   bool       // database/sql has looked at the connection and found nothing
+	closing bool
+
 	offer     offer
 	made      bool // for what offer says, for good
 	fresh     bool // database/sql does not call ResetSession before it uses it
 	closed    bool
-	refusal   error // why it could not be bound
-	live      int   // statements of it that database/sql has not closed
+	pinned    bool       // it is of a DB, and stands for one connection for good
+	refusal   error      // why it could not be bound
+	live      int        // statements of it that database/sql has not closed
+	connector *connector // whose pool it leases from
 
-	// Of the proxies of a DB, which are pinned to one connection.
+	// Of pinned proxies only.
 
-	pinned  bool
 	spoilt  atomic.Bool              // database/sql has given it up
 	holders atomic.Int32             // of the present lease
 	tenancy atomic.Uint64            // its number
 	left    atomic.Pointer[sql.Conn] // of a connection that is gone; see letGo
 	mu      sync.Mutex               // held by who looks at stmts, of which one may be closed late
-
-	// The rest is of the connection that it is bound to.
-
-	conn  *sqldriver.Conn // nil while it is bound to none
-	entry *entry
-	lease pool.Lease[*sqldriver.Conn]
-	guard *guard
-
-	stmts   []*stmt    // that have a prepared statement of the connection
-	streams int        // open
-	rows    int        // open, counted where the connection is shared
-	turn    bool       // this proxy has the turn of a common connection
-	fault   pool.Fault // the worst met
-	cause   error      // what that was
-	unseen  bool       // the holder does something that the proxy does not see the errors of
-	forget  bool       // what is prepared on the connection may be gone
-	sound   bool       // database/sql has looked at the connection and found nothing
-	closing bool
 }
 
 // errDone is for a proxy that is used after its Close, or while it is bound to nothing.
@@ -137,15 +137,7 @@ func (p *proxy) run(ctx context.Context, impatient bool, call func() error) erro
 		return err
 	}
 	defer p.leave()
-	returned := false
-	defer func() {
-		if !returned {
-			p.condemn(errUnfinished)
-		}
-	}()
-	err := call()
-	returned = true
-	return p.note(err)
+	return p.note(call())
 }
 
 var errUnfinished = errors.New("manage: a call of the driver panicked or called runtime.Goexit")
@@ -167,8 +159,25 @@ func (p *proxy) ready(ctx context.Context) error {
 // longer than most; but it may be the call that this one is made from.
 const aCall = time.Second
 
-// enter waits until this holder may call the driver. Its partner is leave.
+// enter waits until this holder may call the driver. Its partner is leave, to be deferred; in between, note
+// is told how the call ended, or the connection is taken for one whose call did not.
 func (p *proxy) enter(ctx context.Context, impatient bool) error {
+	if p.conn == nil || p.entry.sharing == pool.Common || !p.guard.call.try() {
+		if err := p.await(ctx, impatient); err != nil {
+			return err
+		}
+	}
+	if _, err := p.lease.Get(); err != nil {
+		p.guard.call.unlock()
+		p.giveTurn()
+		return lost(err)
+	}
+	p.calling = true
+	return nil
+}
+
+// await is enter for who has to bind the proxy first, to take the turn, or to wait for the end of another's call.
+func (p *proxy) await(ctx context.Context, impatient bool) error {
 	if err := p.ready(ctx); err != nil {
 		return err
 	}
@@ -189,15 +198,23 @@ func (p *proxy) enter(ctx context.Context, impatient bool) error {
 		}
 		return fmt.Errorf("manage: %v: another call is going on on the shared connection, perhaps the one that this is called from: %w", p.entry.key, err)
 	}
-	if _, err := p.lease.Get(); err != nil {
-		p.guard.call.unlock()
-		p.giveTurn()
-		return lost(err)
-	}
 	return nil
 }
 
 func (p *proxy) leave() {
+	if p.calling {
+		p.calling = false
+		p.condemn(errUnfinished)
+	}
+	if p.turn || p.guard.due.Load() {
+		p.settleCall()
+		return
+	}
+	p.guard.call.unlock()
+}
+
+// settleCall is leave for who has the turn, or finds statements to reap.
+func (p *proxy) settleCall() {
 	returned, keep := false, false
 	defer func() {
 		if !returned {
@@ -268,9 +285,14 @@ func (p *proxy) giveTurn() {
 // note remembers what an error of the driver says about the connection, and returns it as
 // it is: database/sql compares some by ==.
 func (p *proxy) note(err error) error {
+	p.calling = false
 	if err == nil || err == driver.ErrSkip || err == driver.ErrRemoveArgument {
 		return err
 	}
+	return p.noteError(err)
+}
+
+func (p *proxy) noteError(err error) error {
 	fault := p.entry.backend.Classify(err)
 	if errors.Is(err, driver.ErrBadConn) {
 		// database/sql now tries again, twice, with what it thinks may be an
@@ -306,6 +328,7 @@ func (p *proxy) tidy() {
 		return
 	}
 	defer p.leave()
+	p.calling = false // a reset that does not return is seen by unbind
 	if p.entry.settings.Reset == sqldriver.NoReset || !p.conn.InTx() {
 		return
 	}
