@@ -137,10 +137,10 @@ func (g *guard) forget(r *rows) {
 }
 
 // take takes the statement of a text off the shelf; nil if none is there.
-func (g *guard) take(query string) *prepared {
+func (g *guard) take(query string, last *prepared) *prepared {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shelf.take(query)
+	return g.shelf.take(query, last)
 }
 
 // add is for a statement that was just prepared, and is in use.

@@ -25,8 +25,10 @@ type shelf struct {
 // prepared is a statement that a driver has prepared on one connection.
 type prepared struct {
 	query  string
-	raw    driver.Stmt
+	raw    driver.Stmt // nil once it is over and nobody uses it
+	shelf  *shelf
 	at     *list.Element // nil once it is over
+	second bool          // there was one of its text already
 	busy   bool          // somebody uses it
 	failed bool          // it gave an error: it is not kept, since the error may lie in it
 }
@@ -57,9 +59,13 @@ func (c *statementCounts) read() Statements {
 	}
 }
 
-// take takes the statement of a text; nil if there is none that nobody uses.
-func (s *shelf) take(query string) *prepared {
-	p := s.byText[query]
+// take takes the statement of a text; nil if there is none that nobody uses. last, where the caller knows one, is the
+// one of that text that it had before, and saves the search if it is here still.
+func (s *shelf) take(query string, last *prepared) *prepared {
+	p := last
+	if p == nil || p.shelf != s || p.at == nil || p.second {
+		p = s.byText[query]
+	}
 	if p == nil || p.busy {
 		return nil
 	}
@@ -71,9 +77,9 @@ func (s *shelf) take(query string) *prepared {
 
 // add is for a statement that was just prepared, for somebody to use.
 func (s *shelf) add(query string, raw driver.Stmt) *prepared {
-	p := &prepared{query: query, raw: raw, busy: true}
+	p := &prepared{query: query, raw: raw, shelf: s, busy: true}
 	p.at = s.all.PushFront(p)
-	if s.byText[query] == nil {
+	if p.second = s.byText[query] != nil; !p.second {
 		if s.byText == nil {
 			s.byText = map[string]*prepared{}
 		}
@@ -86,12 +92,13 @@ func (s *shelf) add(query string, raw driver.Stmt) *prepared {
 
 // give puts a statement on the shelf.
 func (s *shelf) give(p *prepared) {
-	if p.at == nil {
-		return // it was emptied meanwhile
+	if p.at == nil { // it was emptied meanwhile
+		p.raw = nil
+		return
 	}
 	p.busy = false
 	s.idle++
-	if p.failed || s.room == 0 || s.byText[p.query] != p {
+	if p.failed || p.second || s.room == 0 {
 		s.discard(p)
 		return
 	}
@@ -108,15 +115,16 @@ func (s *shelf) give(p *prepared) {
 
 // discard has a statement closed.
 func (s *shelf) discard(p *prepared) {
-	if s.byText[p.query] == p {
+	if !p.second {
 		delete(s.byText, p.query)
-	}
-	if !p.busy {
-		s.idle--
 	}
 	s.all.Remove(p.at)
 	p.at = nil
 	s.over = append(s.over, p.raw)
+	if !p.busy {
+		s.idle--
+		p.raw = nil // lest who remembers it keep a connection from being collected that is closed
+	}
 	s.counts.open.Add(-1)
 }
 

@@ -49,11 +49,15 @@ func FuzzAShelfDoesWhatASliceDoes(f *testing.F) {
 		m := shelfModel{room: int(script[0] % 4), firstOf: map[string]driver.Stmt{}}
 		s := shelf{room: m.room, counts: &counts}
 		var all []*countedStmt
+		// What users had last: of one text it is always a statement of another shelf.
+		elsewhere := shelf{room: 1, counts: new(statementCounts)}
+		last := map[string]*prepared{"q0": elsewhere.add("q0", &countedStmt{query: "q0"})}
+		elsewhere.give(last["q0"])
 		for at, b := range script[1:] {
 			query := fmt.Sprint("q", b%5)
 			switch {
 			case b < 64: // somebody wants a statement
-				p := s.take(query)
+				p := s.take(query, last[query])
 				i := slices.IndexFunc(m.idle, func(c *countedStmt) bool { return c.query == query })
 				if (p != nil) != (i >= 0) || p != nil && p.raw != m.idle[i] {
 					t.Fatalf("step %d: take of %s gave %v, the model has it at %d", at, query, p, i)
@@ -71,6 +75,9 @@ func FuzzAShelfDoesWhatASliceDoes(f *testing.F) {
 					p = s.add(query, raw)
 				}
 				m.busy = append(m.busy, p)
+				if query != "q0" {
+					last[query] = p
+				}
 			case b < 192 && len(m.busy) > 0: // it is given back, by 128 and above after an error
 				i := int(b) % len(m.busy)
 				p := m.busy[i]
@@ -129,6 +136,11 @@ func FuzzAShelfDoesWhatASliceDoes(f *testing.F) {
 			for _, p := range m.busy {
 				if p.raw.(*countedStmt).closed != 0 {
 					t.Fatalf("step %d: a statement was closed under its user", at)
+				}
+			}
+			for _, p := range last {
+				if p.at == nil && p.raw != nil && !slices.Contains(m.busy, p) {
+					t.Fatalf("step %d: a statement that is over is still held by who had it", at)
 				}
 			}
 		}

@@ -24,6 +24,7 @@ type stmt struct {
 	text    bool      // never prepared: see Settings.Statements
 	forgets bool      // it may end others, see forgets
 	own     *prepared // nil if it has none now
+	last    *prepared // that it had
 	closed  bool
 	asked   bool // own has given rows, which may still be open
 
@@ -84,31 +85,53 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 
 // use calls f with the driver's statement.
 func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
-	p := s.proxy
-	if p.tenancy.Load() != s.tenancy {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.proxy.leave()
+	if err := s.find(ctx); err != nil {
+		return s.proxy.note(err)
+	}
+	return s.note(f(s.own.raw))
+}
+
+// enter is the proxy's, and so is its partner. In between come find, a call of the driver's statement, and note.
+func (s *stmt) enter(ctx context.Context) error {
+	if s.proxy.tenancy.Load() != s.tenancy {
 		return errDone
 	}
-	return p.do(ctx, func() error {
-		c := p.conn.For(s.query)
-		p.forget = p.forget || s.forgets
-		if s.own == nil {
-			if s.own = p.guard.take(s.query); s.own == nil {
-				raw, err := prepareOn(ctx, c, s.query)
-				if err != nil {
-					return err
-				}
-				s.own = p.guard.add(s.query, raw)
+	return s.proxy.enter(ctx, true)
+}
+
+// find has a statement of the connection for itself, and makes it if there is none.
+func (s *stmt) find(ctx context.Context) error {
+	p := s.proxy
+	c := p.conn.For(s.query)
+	p.forget = p.forget || s.forgets
+	if s.own == nil {
+		if s.own = p.guard.take(s.query, s.last); s.own == nil {
+			raw, err := prepareOn(ctx, c, s.query)
+			if err != nil {
+				return err
 			}
-			s.asked = false
-			p.lockStmts()
-			p.stmts = append(p.stmts, s)
-			p.unlockStmts()
+			s.own = p.guard.add(s.query, raw)
 		}
-		s.own.failed = true // unless f returns without an error
-		err := f(s.own.raw)
-		s.own.failed = err != nil && err != driver.ErrSkip
-		return err
-	})
+		if s.last != s.own {
+			s.last = s.own
+		}
+		s.asked = false
+		p.lockStmts()
+		p.stmts = append(p.stmts, s)
+		p.unlockStmts()
+	}
+	s.own.failed = true // unless its call returns without an error
+	return nil
+}
+
+// note is the proxy's, for an error of the driver's statement.
+func (s *stmt) note(err error) error {
+	s.own.failed = err != nil && err != driver.ErrSkip
+	return s.proxy.note(err)
 }
 
 // prepareOn follows ctxDriverPrepare of database/sql.
@@ -200,19 +223,27 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r dri
 			return r, err
 		}
 	}
-	err = s.use(ctx, func(raw driver.Stmt) (err error) {
-		if e, ok := raw.(driver.StmtExecContext); ok {
-			r, err = e.ExecContext(ctx, args)
-			return err
-		}
-		plain, err := values(ctx, args)
-		if err == nil {
-			//lint:ignore SA1019 drivers that have only this must keep working
-			r, err = raw.Exec(plain)
-		}
-		return err
-	})
-	return r, err
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.proxy.leave()
+	if err := s.find(ctx); err != nil {
+		return nil, s.proxy.note(err)
+	}
+	r, err = execOn(ctx, s.own.raw, args)
+	return r, s.note(err)
+}
+
+func execOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (driver.Result, error) {
+	if e, ok := raw.(driver.StmtExecContext); ok {
+		return e.ExecContext(ctx, args)
+	}
+	plain, err := values(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 drivers that have only this must keep working
+	return raw.Exec(plain)
 }
 
 // QueryContext implements driver.StmtQueryContext.
@@ -222,12 +253,16 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r dr
 			return r, err
 		}
 	}
-	err = s.use(ctx, func(raw driver.Stmt) (err error) {
-		r, err = s.proxy.seen(queryOn(ctx, raw, args))
-		s.asked = s.asked || err == nil
-		return err
-	})
-	return r, err
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.proxy.leave()
+	if err := s.find(ctx); err != nil {
+		return nil, s.proxy.note(err)
+	}
+	r, err = s.proxy.seen(queryOn(ctx, s.own.raw, args))
+	s.asked = s.asked || err == nil
+	return r, s.note(err)
 }
 
 func queryOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
