@@ -86,9 +86,10 @@ cover: ## statement coverage; fails if pool, strategies or manage is under COVER
 bench: ## the benchmarks that stand beside the code; BENCH is a pattern
 	@$(SETUP) go test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
+ROWS ?= .
 .PHONY: bench-sql
-bench-sql: ## what an *sql.DB of Lido's costs beside database/sql, on real servers: minutes
-	@LIDO_BENCH_SQL=1 LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -count=1 -run '^TestSQLTable$$' -timeout $(STRESSTIMEOUT) $(BENCHFLAGS) -v ./bench
+bench-sql: ## what an *sql.DB of Lido's costs beside database/sql, on real servers, or the rows in ROWS, a pattern such as MariaDB/prepared: minutes
+	@LIDO_BENCH_SQL='$(ROWS)' LIDO_STRICT=1 $(SETUP) $(SERVERS) go test -count=1 -run '^TestSQLTable$$' -timeout $(STRESSTIMEOUT) $(BENCHFLAGS) -v ./bench
 
 RESULTS ?= all
 .PHONY: bench-results

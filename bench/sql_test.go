@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -208,10 +209,15 @@ func spread(goroutines int, more func(int64) bool, f func() error) error {
 
 // TestSQLTable prints what each op costs, as medians of rounds in which the subjects take
 // turns, and as ratios to database/sql in the same round. It takes minutes, and measures nothing that could
-// fail: LIDO_BENCH_SQL=1 asks for it.
+// fail: LIDO_BENCH_SQL asks for it, a pattern of the rows, such as "MariaDB/prepared", or a dot for all.
 func TestSQLTable(t *testing.T) {
-	if os.Getenv("LIDO_BENCH_SQL") == "" {
-		t.Skip("a table for people: LIDO_BENCH_SQL=1, or make bench-sql")
+	wanted := os.Getenv("LIDO_BENCH_SQL")
+	if wanted == "" {
+		t.Skip("a table for people: LIDO_BENCH_SQL=., or make bench-sql")
+	}
+	rows, err := regexp.Compile(wanted)
+	if err != nil {
+		t.Fatalf("LIDO_BENCH_SQL: %v", err)
 	}
 	const (
 		rounds = 15
@@ -219,6 +225,10 @@ func TestSQLTable(t *testing.T) {
 	)
 	fmt.Printf("| database | op | goroutines | database/sql | OpenDB | | DB | |\n|---|---|---|---|---|---|---|---|\n")
 	for _, d := range databases {
+		ops := slices.DeleteFunc(slices.Clone(ops), func(o op) bool { return !rows.MatchString(d.name + "/" + o.name) })
+		if len(ops) == 0 {
+			continue
+		}
 		subjects := d.subjects(t, 10)
 		for _, o := range ops {
 			var calls []func() error
@@ -249,7 +259,9 @@ func TestSQLTable(t *testing.T) {
 			}
 		}
 	}
-	tail(t)
+	if rows.MatchString("tail") {
+		tail(t)
+	}
 }
 
 // perOp is the time of a window by the calls of all goroutines in it. They share no counter, and look at
