@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/lidopool/lido/backends/sqldriver"
@@ -68,8 +69,9 @@ type connector struct {
 	entry   atomic.Pointer[entry]
 	owed    owed
 	manager *Manager
-	request *request              // a pointer, so that printing a connector shows no DSN
-	offered atomic.Pointer[offer] // by the connection that was last bound in Connect
+	request *request                // a pointer, so that printing a connector shows no DSN
+	offered atomic.Pointer[offer]   // by the connection that was last bound in Connect
+	callers atomic.Pointer[callers] // of the last Connect
 	closed  atomic.Bool
 }
 
@@ -96,6 +98,25 @@ func (m *Manager) connector(name, dsn string) (*connector, error) {
 	return c, nil
 }
 
+// calledByOpener reports whether Connect was called by the goroutine that opens connections for a DB with a
+// limit. What the stack says is remembered: mostly it is the same as before, and to read it costs more than to take it.
+func (c *connector) calledByOpener() bool {
+	var pcs [4]uintptr
+	runtime.Callers(3, pcs[:])
+	if last := c.callers.Load(); last != nil && last.pcs == pcs {
+		return last.opener
+	}
+	opener := calledBy(5, "database/sql.(*DB).openNewConnection") != ""
+	c.callers.Store(&callers{pcs, opener})
+	return opener
+}
+
+// callers are who called Connect: database/sql needs one, the rest is for wrappers.
+type callers struct {
+	pcs    [4]uintptr
+	opener bool
+}
+
 // Connect makes a proxy and binds it, on the caller's goroutine, for strategies that look at
 // it.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -104,7 +125,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	p := &proxy{connector: c, fresh: true}
 	known := c.offered.Load()
-	opener := calledBy(4, "database/sql.(*DB).openNewConnection") != ""
+	opener := c.calledByOpener()
 	if !opener || known == nil {
 		if err := p.bind(ctx, true); err != nil {
 			if a, ok := ctx.Value(answerKey{}).(*answer); ok {
