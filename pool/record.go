@@ -145,9 +145,10 @@ func (r *record[T]) clear() {
 	h := r.own.Load()
 	r.rest.Store(r.rest.Load()&^stateMask | hadOne | uint32(r.state()))
 	r.pool.counts.leases.Add(h.begun())
-	if g := h.guard; g != nil && g != &r.pool.noGuard {
+	// Close ends leases that are just being made, which have the guard still; and nobody inherits from it.
+	if !r.pool.closed.Load() && h.guard != nil && h.guard != &r.pool.noGuard {
+		r.pool.seats.bequeath(r.seat, h.guard)
 		h.guard = nil
-		r.pool.seats.bequeath(r.seat, g)
 	}
 	r.setOwn(nil)
 	r.pool.hints.forget(h)
