@@ -3,9 +3,13 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/pool/pooltest"
@@ -166,16 +170,94 @@ func TestOpenGetsACtxLikeThatOfWithTimeout(t *testing.T) {
 			}
 		})
 		t.Run("ended", func(t *testing.T) { // the call has returned
+			for _, since := range []string{"", "its time is over", "the pool is closed"} {
+				synctest.Test(t, func(t *testing.T) {
+					var kept context.Context
+					f := pooltest.NewFake()
+					f.Next(pooltest.Open, func(ctx context.Context) error { look(ctx); kept = ctx; return nil })
+					p := open(t, f, one, pool.Options{OpenTimeout: timeout})
+					release(t, acquire(t, p))
+					switch since {
+					case "its time is over":
+						time.Sleep(2 * timeout)
+					case "the pool is closed":
+						_ = p.Close()
+						if got := context.Cause(kept); got != context.Canceled {
+							t.Errorf("Done asked first %v: Cause %v, want %v: it had ended before the pool", early, got, context.Canceled)
+						}
+					}
+					is(t, kept, context.Canceled, context.Canceled)
+					time.Sleep(2 * timeout)
+					is(t, kept, context.Canceled, context.Canceled)
+				})
+			}
+		})
+		t.Run("ended after the pool", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var kept context.Context
 				f := pooltest.NewFake()
-				f.Next(pooltest.Open, func(ctx context.Context) error { look(ctx); kept = ctx; return nil })
 				p := open(t, f, one, pool.Options{OpenTimeout: timeout})
-				release(t, acquire(t, p))
-				is(t, kept, context.Canceled, context.Canceled)
-				time.Sleep(2 * timeout)
-				is(t, kept, context.Canceled, context.Canceled)
+				f.Next(pooltest.Open, func(ctx context.Context) error {
+					look(ctx)
+					kept = ctx
+					go func() { _ = p.Close() }()
+					time.Sleep(time.Second)
+					return nil
+				})
+				_, _ = p.Acquire(context.Background())
+				time.Sleep(2 * time.Second)
+				is(t, kept, context.Canceled, pool.ErrClosed)
 			})
 		})
+	}
+}
+
+// What prints a ctx, as mocks and logs do, sees what it sees of others, and is no data race.
+func TestCtxOfAnOpenIsPrintedLikeThatOfWithTimeout(t *testing.T) {
+	f := pooltest.NewFake()
+	p := open(t, f, one, pool.Options{OpenTimeout: time.Hour})
+	var text string
+	f.Next(pooltest.Open, func(ctx context.Context) error {
+		asked := make(chan struct{})
+		go func() { defer close(asked); ctx.Done() }()
+		child := context.WithValue(ctx, pool.Inline, "v")
+		text = fmt.Sprintf("%v, %+v", ctx, child)
+		<-asked
+		return nil
+	})
+	release(t, acquire(t, p))
+	if !regexp.MustCompile(`^context\.Background\.WithCancel\.WithDeadline\([^{}]* \[59m[^{}]*\]\), context\.Background\.WithCancel\.WithDeadline\([^{}]* \[59m[^{}]*\]\)\.WithValue\(`).MatchString(text) {
+		t.Errorf("ctx and a child are printed as %s", text)
+	}
+}
+
+// A driver that keeps the ctx of its open, in a goroutine of its own say, does not keep the pool by that.
+func TestCtxOfAnOpenKeepsNoPoolInMemory(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		var kept context.Context
+		gone := func() weak.Pointer[pool.Pool[int]] {
+			p, err := pool.New[int](pool.Funcs[int]{OpenFunc: func(ctx context.Context) (int, error) { kept = ctx; return 1, nil }},
+				strategies.Null{Max: 1}, pool.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := p.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = l.Release()
+			if closed {
+				_ = p.Close()
+			}
+			return weak.Make(p)
+		}()
+		for range 5 { // for goroutines that are about to end
+			runtime.Gosched()
+			runtime.GC()
+		}
+		if gone.Value() != nil {
+			t.Errorf("closed %v: the pool is still in memory", closed)
+		}
+		runtime.KeepAlive(kept)
 	}
 }

@@ -102,6 +102,7 @@ func (p *Pool[T]) openOverdue(o *turn) {
 // openDone hands the seat back to the seating with what came of the open.
 func (p *Pool[T]) openDone(r *record[T], o *turn, res *hold[T], err error) {
 	p.opens.remove(&o.watch)
+	o.watch.ring = nil // who keeps the ctx of the open keeps the turn, and need not keep the pool
 	inTime := o.outcome.end()
 	if !inTime {
 		p.counts.stuck.Add(-1)

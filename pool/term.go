@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -41,6 +42,9 @@ func (t *term) Err() error {
 func (t *term) Value(key any) any {
 	t.mu.Lock()
 	ctx := t.made
+	if ctx == nil && t.over {
+		ctx = t.makeLocked()
+	}
 	t.mu.Unlock()
 	if ctx == nil {
 		ctx = t.parent
@@ -48,14 +52,25 @@ func (t *term) Value(key any) any {
 	return ctx.Value(key)
 }
 
+// String is that of the ctx which it stands for. Without it, what prints a ctx would read the fields.
+func (t *term) String() string {
+	return fmt.Sprintf("%v.WithDeadline(%v [%v])", t.parent, t.end, time.Until(t.end))
+}
+
 func (t *term) make() context.Context {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.made == nil {
+	return t.makeLocked()
+}
+
+func (t *term) makeLocked() context.Context {
+	switch {
+	case t.made != nil:
+	case t.over: // whatever has ended since then
+		t.made, t.cancel = context.WithCancel(context.WithoutCancel(t.parent))
+		t.cancel()
+	default:
 		t.made, t.cancel = context.WithDeadline(t.parent, t.end)
-		if t.over {
-			t.cancel()
-		}
 	}
 	return t.made
 }
@@ -63,6 +78,9 @@ func (t *term) make() context.Context {
 // finish ends it, when the call has returned.
 func (t *term) finish() {
 	t.mu.Lock()
+	if t.parent.Err() != nil {
+		t.makeLocked() // it has ended by that
+	}
 	t.over = true
 	cancel := t.cancel
 	t.mu.Unlock()
