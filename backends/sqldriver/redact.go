@@ -13,8 +13,9 @@ const mask = "xxxxx"
 // least. Shorter ones are parts of many words: pass of password, admin of administrator, a of nearly all.
 const long = 8
 
-// Redactor returns a function that puts xxxxx in the place of each secret in a text, also where
-// it is written as Go quotes it, or as in a URL. It may be called by several goroutines at once. It is meant for Options.Redact.
+// Redactor returns a function that puts xxxxx in the place of each secret in a text, also where it is
+// written as Go quotes it, or as in a URL: in its query, its path, or before its host. It may be called by
+// several goroutines at once. It is meant for Options.Redact.
 //
 // A secret of 8 bytes or more is masked wherever it stands. A shorter one is masked where it stands by
 // itself, with no letter, digit or underscore beside it: else the password "a" would leave nothing
@@ -25,7 +26,7 @@ func Redactor(secrets ...string) func(text string) string {
 	for _, s := range secrets {
 		if s != "" {
 			quoted := strconv.Quote(s)
-			all = append(all, s, quoted[1:len(quoted)-1], url.QueryEscape(s), url.PathEscape(s))
+			all = append(all, s, quoted[1:len(quoted)-1], url.QueryEscape(s), url.PathEscape(s), url.UserPassword("", s).String()[1:])
 		}
 	}
 	return func(text string) string {

@@ -36,6 +36,9 @@ func TestRedactorMasksSecretsAndLeavesTheRestToBeRead(t *testing.T) {
 		{"p/w+ d", "u:p%2Fw+%20d@h", "u:xxxxx@h"}, // the path's way
 		{"p/w+ d", "pw=p%2Fw%2B+d&x", "pw=xxxxx&x"},
 
+		{"p@w, d", "postgres://u:p%40w,%20d@h", "postgres://u:xxxxx@h"},         // the user's
+		{"h:1/?A=b&C=d", "mysql://u:h%3A1%2F%3FA=b&C=d@h", "mysql://u:xxxxx@h"}, // a token of IAM
+
 		{"", "nothing to hide", "nothing to hide"},
 	} {
 		if got := sqldriver.Redactor(tc.secret)(tc.text); got != tc.want {
