@@ -14,7 +14,8 @@ import (
 	"github.com/lidopool/lido/strategies"
 )
 
-// BenchmarkNull: one op is an open, a use and a close: "bare" by itself, "null" by a pool that keeps nothing.
+// BenchmarkNull: one op is an open, a use and a close: "bare" by itself, "null" by a pool that
+// keeps nothing, "inline" by one whose opens and closes are said not to hang.
 func BenchmarkNull(b *testing.B) {
 	b.Run("nothing", func(b *testing.B) {
 		benchNull(b, pool.Funcs[*resource]{
@@ -56,22 +57,30 @@ func benchNull[T any](b *testing.B, f pool.Funcs[T], use func(T)) {
 			}
 		}
 	})
-	b.Run("null", func(b *testing.B) {
-		p, err := pool.New(f, strategies.Null{Max: 10}, pool.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer func() { _ = p.Close() }()
-		b.ReportAllocs()
-		for b.Loop() {
-			l, err := p.Acquire(ctx)
+	for _, o := range []struct {
+		name    string
+		options pool.Options
+	}{
+		{"null", pool.Options{}},
+		{"inline", pool.Options{OpenTimeout: pool.Inline, CloseTimeout: pool.Inline}},
+	} {
+		b.Run(o.name, func(b *testing.B) {
+			p, err := pool.New(f, strategies.Null{Max: 10}, o.options)
 			if err != nil {
 				b.Fatal(err)
 			}
-			use(l.Value())
-			if err := l.Release(); err != nil {
-				b.Fatal(err)
+			defer func() { _ = p.Close() }()
+			b.ReportAllocs()
+			for b.Loop() {
+				l, err := p.Acquire(ctx)
+				if err != nil {
+					b.Fatal(err)
+				}
+				use(l.Value())
+				if err := l.Release(); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-	})
+		})
+	}
 }

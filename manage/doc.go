@@ -55,7 +55,7 @@
 //	pool_backoff        longest pause after a failed open, doubled at each further one, 20ms; or none
 //	pool_backoff_max    longest pause at all, 1s
 //	pool_on_open_failure those in line: fail (default) when the backend is down, or wait for their own deadline
-//	pool_open_timeout   30s
+//	pool_open_timeout   30s; or inline, for a call that cannot hang: the acquirer makes it itself
 //	pool_ping_timeout   5s; or inline, for a call that cannot hang
 //	pool_reset_timeout  5s; or inline
 //	pool_close_timeout  5s; or inline

@@ -132,7 +132,7 @@ func fields() []settings.Field[Settings] {
 		settings.Enum("on_open_failure", func(c *s) *pool.OpenFailure { return &c.OnOpenFailure },
 			settings.Word[pool.OpenFailure]{Text: "fail", Value: pool.FailWaiting},
 			settings.Word[pool.OpenFailure]{Text: "wait", Value: pool.KeepWaiting}),
-		settings.Duration("open_timeout", bound, func(c *s) *time.Duration { return &c.OpenTimeout }, std),
+		settings.Duration("open_timeout", care, func(c *s) *time.Duration { return &c.OpenTimeout }, std, inline),
 		settings.Duration("ping_timeout", care, func(c *s) *time.Duration { return &c.PingTimeout }, std, inline),
 		settings.Duration("reset_timeout", care, func(c *s) *time.Duration { return &c.ResetTimeout }, std, inline),
 		settings.Duration("close_timeout", care, func(c *s) *time.Duration { return &c.CloseTimeout }, std, inline),

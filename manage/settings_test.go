@@ -56,7 +56,6 @@ func TestWrongSettingsInADSNAreErrorsThatNameThem(t *testing.T) {
 		"pool_ping=1&pool_ping=1":             `"pool_ping" is given 2 times`,
 		"pool_max_age=-1s":                    `pool_max_age is "-1s": give a duration`,
 		"pool_open_timeout=0s":                `pool_open_timeout is "0s": give a positive duration`,
-		"pool_open_timeout=inline":            `pool_open_timeout is "inline"`,
 		"pool_reset=maybe":                    `pool_reset is "maybe": give rollback or commit or full or none`,
 		"pool_dropped=lost":                   `pool_dropped is "lost": give discard or keep or ignore`,
 		"pool_attempts=0":                     `pool_attempts is "0": give 1 to 1000000`,

@@ -36,6 +36,9 @@ func newAlarm(after time.Duration) *alarm {
 
 // add begins to watch a call.
 func (a *alarm) add(w *watch) {
+	if a == nil {
+		return
+	}
 	now := time.Since(a.start)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -55,6 +58,9 @@ func (a *alarm) add(w *watch) {
 
 // remove says that the call has ended. If it rings at the same moment, that may come still.
 func (a *alarm) remove(w *watch) {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if w.listed {

@@ -2,10 +2,17 @@ package pool
 
 import "context"
 
-// sendClose closes a resource, with the hooks that belong to it, on a goroutine of its own.
-// It returns nil if there is nothing to do. The resource is out of use from now on. checkin
-// says to tell the Checkin hooks, last of all, that the seat came back without it.
+// sendClose is closing on a goroutine of its own. It returns nil if there is nothing to do.
 func (p *Pool[T]) sendClose(r *record[T], h *hold[T], why Reason, cause error, checkin bool) *errand {
+	if f := p.closing(r, h, why, cause, checkin); f != nil {
+		return send("close", f)
+	}
+	return nil
+}
+
+// closing takes a resource out of use, and returns what closes it, with the hooks that belong to it; nil if there
+// is nothing to do. checkin says to tell the Checkin hooks, last of all, that the seat came back without it.
+func (p *Pool[T]) closing(r *record[T], h *hold[T], why Reason, cause error, checkin bool) func() error {
 	if !h.mark(closed) {
 		panic("pool: bug: resource closed twice")
 	}
@@ -16,7 +23,7 @@ func (p *Pool[T]) sendClose(r *record[T], h *hold[T], why Reason, cause error, c
 		p.census.remove(h.epoch())
 		return nil
 	}
-	return send("close", func() error {
+	return func() error {
 		defer p.census.remove(h.epoch())
 		if checkin {
 			defer func() { p.tell(onCheckin, p.event(r, nil)) }()
@@ -29,7 +36,7 @@ func (p *Pool[T]) sendClose(r *record[T], h *hold[T], why Reason, cause error, c
 		p.tell(onClose, e)
 		p.closeValue(h)
 		return nil
-	})
+	}
 }
 
 // closeValue calls Backend.Close. What it answers changes nothing: the resource is gone.
@@ -58,6 +65,10 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 	if why == ReasonUnwanted && p.closed.Load() {
 		why = ReasonDisposed
 	}
+	if p.opts.CloseTimeout == Inline {
+		p.closeHere(r, p.closing(r, h, why, cause, why == ReasonInvalid))
+		return
+	}
 	if e := p.sendClose(r, h, why, cause, why == ReasonInvalid); e != nil {
 		p.upkeep.soon() // the close may hang
 		p.awaitClose(ctx, e, r, h)
@@ -65,6 +76,18 @@ func (p *Pool[T]) vacate(ctx context.Context, r *record[T], why Reason, cause er
 	}
 	r.clear()
 	p.giveBackEmpty(r)
+}
+
+// closeHere closes what is in a seat that the caller has on this goroutine, and gives the seat back empty, also if
+// the close calls Goexit.
+func (p *Pool[T]) closeHere(r *record[T], f func() error) {
+	defer func() {
+		r.clear()
+		p.giveBackEmpty(r)
+	}()
+	if f != nil {
+		_ = f()
+	}
 }
 
 // awaitClose waits until what is in a seat that the caller has is closed, for at most CloseTimeout, and

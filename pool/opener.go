@@ -214,8 +214,12 @@ func (p *Pool[T]) openFailed(attempt int, err error) error {
 }
 
 func (p *Pool[T]) openOnce(r *record[T], o *turn) (*hold[T], error) {
-	o.term.parent, o.term.end = p.life, p.start.Add(plus(p.now(), p.opts.OpenTimeout))
-	defer o.term.finish()
+	ctx := p.life
+	if p.opts.OpenTimeout != Inline {
+		o.term.parent, o.term.end = ctx, p.start.Add(plus(p.now(), p.opts.OpenTimeout))
+		defer o.term.finish()
+		ctx = &o.term
+	}
 	// The epoch is read before the open: an Invalidate that comes during it means this
 	// resource too.
 	res := &hold[T]{rec: r}
@@ -228,7 +232,7 @@ func (p *Pool[T]) openOnce(r *record[T], o *turn) (*hold[T], error) {
 			p.census.remove(res.epoch())
 		}
 	}()
-	ctx, err := p.beforeOpen(&o.term, r)
+	ctx, err := p.beforeOpen(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -301,4 +305,67 @@ func (p *Pool[T]) connected(ctx context.Context, r *record[T], res *hold[T]) err
 		return isolate("connect hook", func() error { return p.on.fire(ctx, onConnect, p.event(r, res)) })
 	}
 	return nil
+}
+
+// openHere has the acquirer open a seat on its own goroutine, if there is one that it need not wait for. If done, the
+// grant, or the error, is the answer to Acquire.
+func (p *Pool[T]) openHere() (_ Grant, done bool, _ error) {
+	s, ok := p.vacant.Vacant()
+	if !ok {
+		return Grant{}, false, nil
+	}
+	r := p.seats.ensure(p, s)
+	p.live.add()
+	o := &turn{seat: s, attempt: 1}
+	if p.closed.Load() || !p.turns.take(o) {
+		p.seating.Failed(s, nil, AnswerNobody) // there was none
+		p.live.done()
+		return Grant{}, false, nil
+	}
+	r.move(opening)
+	returned := false
+	defer func() {
+		if !returned { // Goexit goes on through here; the seat must not go with it
+			_ = p.lostHere(r, o, ErrGoexit)
+		}
+	}()
+	res, err := p.openOnce(r, o)
+	for err != nil && o.attempt < p.opts.OpenAttempts && !p.closed.Load() {
+		_ = p.openFailed(o.attempt, err)
+		o.attempt++
+		res, err = p.openOnce(r, o)
+	}
+	returned = true
+	if err != nil {
+		err = p.lostHere(r, o, err)
+		return Grant{}, err != nil, err
+	}
+	p.lastOpen.Store(nil)
+	p.turns.end(o, true)
+	r.put(res)
+	r.move(idle)
+	p.vacant.Taken(s)
+	p.upkeep.opened(res)
+	p.news.spread()
+	return Grant{Seat: s}, true, nil
+}
+
+// lostHere is openHere after an open without a resource. It returns what is the answer to the acquirer too; nil if it
+// is to stand in line.
+func (p *Pool[T]) lostHere(r *record[T], o *turn, err error) error {
+	defer p.news.spread()
+	err = p.openFailed(o.attempt, err)
+	if r.before() {
+		p.tell(onCheckin, p.event(r, nil))
+	}
+	r.move(empty)
+	p.failed(o, err, func(s Seat, failure error, a Answer) {
+		if p.closed.Load() || a != AnswerOne && a != AnswerAll {
+			err = nil
+		}
+		p.seating.Failed(s, failure, a)
+	})
+	p.live.done()
+	p.upkeep.opened(nil)
+	return err
 }

@@ -24,7 +24,7 @@ func TestNewRefusesWhatMakesNoSense(t *testing.T) {
 		{pool.Options{MaxAge: pool.Inline}, "MaxAge", "pool: MaxAge is -1ns: give a positive duration, or 0 for no limit"},
 		{pool.Options{Ping: true, PingAfter: -time.Second}, "PingAfter", "pool: PingAfter is -1s: give a positive duration, or 0 for every checkout"},
 		{pool.Options{PingAfter: time.Second}, "PingAfter", "pool: PingAfter is 1s: it needs Ping: true"},
-		{pool.Options{OpenTimeout: pool.Inline}, "OpenTimeout", "pool: OpenTimeout is -1ns: " + duration},
+		{pool.Options{OpenTimeout: -2}, "OpenTimeout", "pool: OpenTimeout is -2ns: " + duration + ", or pool.Inline"},
 		{pool.Options{PingTimeout: -time.Minute}, "PingTimeout", "pool: PingTimeout is -1m0s: " + duration + ", or pool.Inline"},
 		{pool.Options{ResetTimeout: -2}, "ResetTimeout", "pool: ResetTimeout is -2ns: " + duration + ", or pool.Inline"},
 		{pool.Options{CloseTimeout: -2}, "CloseTimeout", "pool: CloseTimeout is -2ns: " + duration + ", or pool.Inline"},

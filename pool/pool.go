@@ -20,8 +20,9 @@ type Pool[T any] struct {
 	hooks    []Hooks[T]
 
 	seating Seating
-	sharer  Sharer // nil if the strategy is exclusive
-	owned   Owned  // nil if the strategy is not Nested, or cannot tell
+	sharer  Sharer    // nil if the strategy is exclusive
+	owned   Owned     // nil if the strategy is not Nested, or cannot tell
+	vacant  Vacancies // nil: acquirers open nothing themselves
 	limits  atomic.Pointer[Limits]
 	shares  Sharing // of the limits; it never changes
 	do      chores
@@ -124,7 +125,11 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (_ *Pool
 			Remedy: fmt.Sprintf("give %d at most, which is what the strategy keeps (a Queue with Linger keeps also overflow)", keep)}
 	}
 	p.turns = newTurns(o, o.opensAtOnce(limits), func(o *turn) { go p.open(o) }, p.now)
-	p.opens = newAlarm(plus(o.OpenTimeout, grace))
+	if o.OpenTimeout == Inline {
+		p.vacant, _ = p.seating.(Vacancies)
+	} else {
+		p.opens = newAlarm(plus(o.OpenTimeout, grace))
+	}
 	p.pings, p.resets, p.closes = newAlarm(o.PingTimeout), newAlarm(o.ResetTimeout), newAlarm(o.CloseTimeout)
 	if p.shares != Exclusive {
 		p.sharer = p.seating.(Sharer)
@@ -256,6 +261,11 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) 
 	}
 	if p.bubble {
 		p.takeBackDropped()
+	}
+	if p.vacant != nil {
+		if g, done, err := p.openHere(); done {
+			return g, err
+		}
 	}
 	return p.seating.Acquire(ctx, m)
 }

@@ -295,6 +295,16 @@ type Resizer interface {
 	Resize(s Strategy) error
 }
 
+// Vacancies is implemented by a Seating whose acquirers can open an empty seat themselves, which
+// they do under Options.OpenTimeout Inline.
+type Vacancies interface {
+	// Vacant takes an empty seat for an acquirer, if there is one, and Acquire would ask for
+	// an open and have it wait for nothing else. It does not wait. The acquirer ends with Taken, or with Failed.
+	Vacant() (Seat, bool)
+	// Taken says that the seat has been opened, and is lent to the acquirer.
+	Taken(Seat)
+}
+
 // Sharer is implemented by the Seating of a strategy whose Sharing is not
 // Exclusive. Every Grant of a tenancy is matched by one Leave; the tenancy ends
 // with Release, which the last to leave calls, or a holder that discards the

@@ -64,7 +64,34 @@ func newTurns(o Options, limit int, start func(*turn), now func() time.Duration)
 	if t.base == NoBackoff {
 		t.base = 0
 	}
+	if t.patience == Inline {
+		t.patience = forever
+	}
 	return t
+}
+
+// take begins an open at once, for an acquirer who makes it, if it need not wait for its turn.
+func (t *turns) take(o *turn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.queue) > 0 || t.limit != Unlimited && t.running >= t.limit {
+		return false
+	}
+	now := t.now()
+	if now < t.next() {
+		return false
+	}
+	t.begin(o, now)
+	return true
+}
+
+func (t *turns) begin(o *turn, now time.Duration) {
+	t.running++
+	o.began, o.before, o.counted = now, t.spaced, t.counted
+	t.spaced = plus(now, t.interval)
+	if t.failures > 0 && t.base > 0 {
+		t.probe = o
+	}
 }
 
 // ask puts an open in the queue.
@@ -170,12 +197,7 @@ func (t *turns) pump() {
 		o := t.queue[0]
 		t.queue[0] = nil
 		t.queue = t.queue[1:]
-		t.running++
-		o.began, o.before, o.counted = now, t.spaced, t.counted
-		t.spaced = plus(now, t.interval)
-		if t.failures > 0 && t.base > 0 {
-			t.probe = o
-		}
+		t.begin(o, now)
 		t.start(o)
 	}
 }

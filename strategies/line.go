@@ -238,6 +238,32 @@ func (l *line) refuse(w *waiter) (pool.Grant, error) {
 	return l.waiting.refuse(w, l.now())
 }
 
+// Vacant implements pool.Vacancies.
+func (l *line) Vacant() (pool.Seat, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.paused || l.waiting.n > 0 || !l.spare() || !l.asks() {
+		return 0, false
+	}
+	l.attend()
+	defer l.calm()
+	if l.idle.n > 0 {
+		return 0, false
+	}
+	s := l.vacant()
+	l.opening.take(s)
+	return s, true
+}
+
+// Taken implements pool.Vacancies.
+func (l *line) Taken(s pool.Seat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening.remove(s)
+	l.feed()
+	l.calm()
+}
+
 // Begin implements pool.Seating.
 func (l *line) Begin(s pool.Seat) bool {
 	l.mu.Lock()

@@ -16,6 +16,7 @@ type opens struct {
 	begun       int                    // of those asked for, how many have had their turn
 	doubtful    int                    // all of these have
 	full        int                    // of those that have not, how many are in place of a resource that may not be closed yet
+	here        int                    // not asked for, but made by the acquirer who takes what comes of them
 	spare       *attempt               // one that is used again
 }
 
@@ -34,18 +35,22 @@ type attempt struct {
 func (o *opens) n() int { return o.asked }
 
 // all is how many there are.
-func (o *opens) all() int { return o.n() + o.doubtful }
+func (o *opens) all() int { return o.n() + o.doubtful + o.here }
 
 // underWay is how many have begun.
-func (o *opens) underWay() int { return o.begun + o.doubtful }
+func (o *opens) underWay() int { return o.begun + o.doubtful + o.here }
 
 // pending is how many have not.
 func (o *opens) pending() int { return o.n() - o.begun }
 
-func (o *opens) add(s pool.Seat, after uint64, stock bool) {
+func (o *opens) init() {
 	if o.bySeat == nil {
 		o.bySeat = make(map[pool.Seat]*attempt)
 	}
+}
+
+func (o *opens) add(s pool.Seat, after uint64, stock bool) {
+	o.init()
 	a := o.spare
 	if a == nil {
 		a = new(attempt)
@@ -60,6 +65,16 @@ func (o *opens) add(s pool.Seat, after uint64, stock bool) {
 	}
 	o.last = a
 	o.asked++
+}
+
+// hither stands for the opens that an acquirer makes.
+var hither = new(attempt)
+
+// take notes that an acquirer opens a seat.
+func (o *opens) take(s pool.Seat) {
+	o.init()
+	o.bySeat[s] = hither
+	o.here++
 }
 
 // replaces notes that the open of a seat, just asked for, is in place of what is in it.
@@ -91,8 +106,12 @@ func (o *opens) begin(s pool.Seat, waiting int, now time.Duration) bool {
 func (o *opens) remove(s pool.Seat) bool {
 	a := o.bySeat[s]
 	delete(o.bySeat, s)
-	if a == nil {
+	switch a {
+	case nil:
 		o.doubtful--
+		return false
+	case hither:
+		o.here--
 		return false
 	}
 	o.drop(a)

@@ -120,6 +120,7 @@ type kit struct {
 	nature
 	newStrategy func() pool.Strategy
 	plain       bool // there is nothing to reset, so that pools take their fast path
+	inline      bool // acquirers and holders call the backend themselves
 	start       time.Time
 
 	fake *Fake
@@ -135,7 +136,11 @@ const patience = 20 * time.Second
 func (k *kit) open() {
 	k.Helper()
 	k.fake = NewFake()
-	p, err := pool.New(k.fake, k.newStrategy(), pool.Options{NoReset: k.plain, Backoff: pool.NoBackoff, OpensAtOnce: pool.Unlimited})
+	o := pool.Options{NoReset: k.plain, Backoff: pool.NoBackoff, OpensAtOnce: pool.Unlimited}
+	if k.inline {
+		o.OpenTimeout, o.ResetTimeout, o.CloseTimeout = pool.Inline, pool.Inline, pool.Inline
+	}
+	p, err := pool.New(k.fake, k.newStrategy(), o)
 	if err != nil {
 		k.Fatalf("pool.New: %v", err)
 	}

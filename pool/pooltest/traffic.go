@@ -28,7 +28,7 @@ func StressStrategy(t *testing.T, d time.Duration, newStrategy func() pool.Strat
 	defer func() { t.Logf("%d pools", pools) }()
 	for start, i := time.Now(), 0; i < 10 || time.Since(start) < d; i++ {
 		pools++
-		tr := newTraffic(&kit{T: t, nature: nature, newStrategy: newStrategy, plain: i%2 == 1, start: time.Now()})
+		tr := newTraffic(&kit{T: t, nature: nature, newStrategy: newStrategy, plain: i%2 == 1, inline: i%3 == 2, start: time.Now()})
 		tr.detaching = i%8 < 4
 		if i%8 < 2 {
 			tr.rounds(8, 200)
@@ -63,9 +63,14 @@ func newTraffic(k *kit) *traffic {
 	if k.Sharing == pool.Common {
 		k.fake.AllowForcedClose() // one holder discards under the others
 	}
-	k.fake.Always(Open, mostly(Fail(errDown), Goexit, Panic("open")))
 	k.fake.Always(Reset, mostly(Fail(errDown), Panic("reset")))
-	k.fake.Always(Close, mostly(Fail(errDown), Goexit, Panic("close")))
+	if k.inline { // where Goexit would end the caller
+		k.fake.Always(Open, mostly(Fail(errDown), Panic("open")))
+		k.fake.Always(Close, mostly(Fail(errDown), Panic("close")))
+	} else {
+		k.fake.Always(Open, mostly(Fail(errDown), Goexit, Panic("open")))
+		k.fake.Always(Close, mostly(Fail(errDown), Goexit, Panic("close")))
+	}
 	return tr
 }
 
