@@ -220,6 +220,17 @@ func TestInlineOpenThatIsOutdatedIsMadeAgain(t *testing.T) {
 	})
 }
 
+func TestAssertionAssertsAlsoWhereOpensAreInline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, pooltest.NewFake(), strategies.Assertion{}, inline)
+		l := acquire(t, p)
+		_, err := p.Acquire(t.Context())
+		is(t, "a second Acquire", err, strategies.ErrAlreadyAcquired)
+		release(t, l)
+		release(t, acquire(t, p))
+	})
+}
+
 func TestNothingIsOpenedInlineWhileSomethingIsIdleOrThePoolIsSuspended(t *testing.T) {
 	for _, order := range []strategies.Order{strategies.Affine, strategies.LIFO, strategies.FIFO} {
 		synctest.Test(t, func(t *testing.T) {

@@ -82,6 +82,9 @@ func (a *asserting) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error
 	return g, err
 }
 
+// Vacant has acquirers open nothing themselves: they are to come to Acquire, which knows of the holder.
+func (a *asserting) Vacant() (pool.Seat, bool) { return 0, false }
+
 // Replace implements pool.Seating.
 func (a *asserting) Replace(ctx context.Context, g pool.Grant, m pool.Mode) (pool.Grant, error) {
 	mine := a.lent
