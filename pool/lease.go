@@ -13,8 +13,8 @@ import (
 //
 // A lease that is dropped without Release comes back when the garbage collector finds it
 // unreachable (Options.Dropped). That is a safety net. It cannot see a resource that was
-// taken out of its lease by Value and is used after the lease's last mention, so release
-// with defer, or use Pool.Do.
+// taken out of its lease by Value and is used after the lease's last mention, nor a lease that is dropped while a
+// copy of an earlier one of the same seat is kept, so release with defer, or use Pool.Do.
 type Lease[T any] struct {
 	hold  *hold[T]
 	guard *guard

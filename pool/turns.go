@@ -220,7 +220,7 @@ func (t *turns) close() {
 	defer t.mu.Unlock()
 	t.closed = true
 	if t.timer != nil {
-		t.timer.Stop()
+		t.timer.Reset(0) // stopped, it could keep the pool in memory until its time has come
 	}
 	t.pump()
 }
