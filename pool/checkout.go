@@ -87,9 +87,10 @@ func (p *Pool[T]) checkout(ctx context.Context, g Grant, m Mode, known uint64) (
 // examine checks the resource in a seat that the caller has. Unless the verdict is failed
 // or away, the caller has the seat still.
 func (p *Pool[T]) examine(ctx context.Context, r *record[T], known uint64) (v verdict, err error) {
-	returned := false
+	returned, res := false, r.own.Load()
 	defer func() {
-		if !returned { // Goexit goes on through here; the seat must not go with it
+		// Goexit goes on through here; the seat must not go with it. After one from a close it has been given back.
+		if !returned && !res.has(closed) {
 			p.vacate(ctx, r, ReasonInvalid, ErrGoexit)
 		}
 	}()

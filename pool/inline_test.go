@@ -255,3 +255,67 @@ func TestNothingIsOpenedInlineWhileSomethingIsIdleOrThePoolIsSuspended(t *testin
 		})
 	}
 }
+
+func TestGoexitInAnInlineCloseAfterAHookThatFailsLosesNoSeat(t *testing.T) {
+	for _, s := range selfOpening {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			fails := true
+			p := open(t, f, s, inline, pool.Hooks[res]{Checkout: func(context.Context, pool.Event[res]) error {
+				if fails {
+					return errTest
+				}
+				return nil
+			}})
+			for range 3 { // more than there are seats
+				f.Next(pooltest.Close, pooltest.Goexit)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() {
+						if e := recover(); e != nil {
+							t.Errorf("%+v: panic: %v", s, e)
+						}
+					}()
+					_, _ = p.Acquire(t.Context())
+				}()
+				<-done
+			}
+			fails = false
+			a, b := acquire(t, p), acquire(t, p)
+			release(t, a)
+			release(t, b)
+		})
+	}
+}
+
+func TestGoexitInAnInlineCloseEndsNeitherUpkeepNorResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Close, pooltest.Goexit)
+		o := inline
+		o.MaxIdle = time.Second
+		p := open(t, f, strategies.Queue{Size: 3}, o)
+		fill := func() {
+			a, b, c := acquire(t, p), acquire(t, p), acquire(t, p)
+			release(t, a)
+			release(t, b)
+			release(t, c)
+		}
+		for range 2 {
+			fill()
+			time.Sleep(10 * time.Second)
+			if got := f.OpenNow(); got != 0 {
+				t.Errorf("%d open long after MaxIdle, want none", got)
+			}
+		}
+		fill()
+		if err := p.Resize(strategies.Queue{Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := f.OpenNow(); got != 1 {
+			t.Errorf("%d open after a Resize to 1", got)
+		}
+	})
+}

@@ -81,7 +81,10 @@ func (p *Pool[T]) trim(l Limits) {
 	}
 	go func() { // the pool's end waits for the seats
 		for _, r := range surplus {
-			p.vacate(p.life, r, ReasonOverflow, nil)
+			_ = isolate("close", func() error { // or Goexit in one that is Inline would lose the others
+				p.vacate(p.life, r, ReasonOverflow, nil)
+				return nil
+			})
 		}
 	}()
 }

@@ -220,15 +220,17 @@ func (u *upkeep[T]) fire() {
 		return
 	}
 
-	next, took := u.pass()
-
-	u.mu.Lock()
-	if u.missed {
-		next = 0
-	}
-	u.running, u.missed = false, false
-	u.mu.Unlock()
-	u.schedule(max(next, u.pool.now()+restAfter(took)))
+	var next, took time.Duration // at once, if Goexit in a close that is Inline ends the pass
+	defer func() {
+		u.mu.Lock()
+		if u.missed {
+			next = 0
+		}
+		u.running, u.missed = false, false
+		u.mu.Unlock()
+		u.schedule(max(next, u.pool.now()+restAfter(took)))
+	}()
+	next, took = u.pass()
 }
 
 // pass looks at every resource, does what is due, and tells when to look again, and how long it took to look.
