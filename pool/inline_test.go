@@ -256,6 +256,69 @@ func TestNothingIsOpenedInlineWhileSomethingIsIdleOrThePoolIsSuspended(t *testin
 	}
 }
 
+// A Suspend during the open keeps what comes of it, as it does what the pool opens.
+func TestNothingIsLentByAnInlineOpenOnceThePoolIsSuspended(t *testing.T) {
+	for _, s := range selfOpening {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			f.Next(pooltest.Open, pooltest.Slow(time.Second))
+			p := open(t, f, s, inline)
+			r := start(t.Context(), p)
+			if err := p.SuspendAndWait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			if got := p.Stats(); got.InUse != 0 || got.Waiting != 1 {
+				t.Errorf("%+v: %v, want nothing lent and the acquirer in line", s, got)
+			}
+			p.Resume()
+			got := <-r
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			release(t, got.lease)
+		})
+	}
+}
+
+func TestPoolThatShrinksDuringAnInlineOpenLendsNoMoreThanItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Next(pooltest.Open, pooltest.OK, pooltest.Slow(time.Second))
+		p := open(t, f, strategies.Queue{Size: 2}, inline)
+		l := acquire(t, p)
+		r := start(t.Context(), p)
+		if err := p.Resize(strategies.Queue{Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		if got := p.Stats(); got.InUse != 1 || got.Waiting != 1 || f.OpenNow() != 1 {
+			t.Errorf("%v, %d open; want one, and the acquirer in line", got, f.OpenNow())
+		}
+		release(t, l)
+		got := <-r
+		if got.err != nil {
+			t.Fatal(got.err)
+		}
+		release(t, got.lease)
+	})
+}
+
+func TestInlineOpenReliesOnWhatIsBeingOpenedForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Slow(time.Second))
+		p := open(t, f, strategies.Queue{Size: 2}, inline)
+		go p.Warm(t.Context(), 1)
+		synctest.Wait()
+		l := acquire(t, p)
+		if got := f.Opened(); got != 1 {
+			t.Errorf("%d opened, want the one of Warm", got)
+		}
+		release(t, l)
+	})
+}
+
 func TestGoexitInAnInlineCloseAfterAHookThatFailsLosesNoSeat(t *testing.T) {
 	for _, s := range selfOpening {
 		synctest.Test(t, func(t *testing.T) {

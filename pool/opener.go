@@ -340,11 +340,14 @@ func (p *Pool[T]) openHere() (_ Grant, done bool, _ error) {
 		err = p.lostHere(r, o, err)
 		return Grant{}, err != nil, err
 	}
+	if !p.vacant.Taken(s) {
+		p.openDone(r, o, res, nil)
+		return Grant{}, false, nil
+	}
 	p.lastOpen.Store(nil)
 	p.turns.end(o, true)
 	r.put(res)
 	r.move(idle)
-	p.vacant.Taken(s)
 	p.upkeep.opened(res)
 	p.news.spread()
 	return Grant{Seat: s}, true, nil

@@ -301,8 +301,9 @@ type Vacancies interface {
 	// Vacant takes an empty seat for an acquirer, if there is one, and Acquire would ask for
 	// an open and have it wait for nothing else. It does not wait. The acquirer ends with Taken, or with Failed.
 	Vacant() (Seat, bool)
-	// Taken says that the seat has been opened, and is lent to the acquirer.
-	Taken(Seat)
+	// Taken says that the seat has been opened, and reports whether it is lent to the acquirer. If not, since nothing
+	// is lent now, or too many are open, the acquirer ends with Opened, and goes on to Acquire.
+	Taken(Seat) bool
 }
 
 // Sharer is implemented by the Seating of a strategy whose Sharing is not

@@ -242,7 +242,7 @@ func (l *line) refuse(w *waiter) (pool.Grant, error) {
 func (l *line) Vacant() (pool.Seat, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.paused || l.waiting.n > 0 || !l.spare() || !l.asks() {
+	if l.closed || l.paused || l.waiting.n > 0 || l.opening.n() > 0 || !l.spare() || !l.asks() {
 		return 0, false
 	}
 	l.attend()
@@ -256,12 +256,16 @@ func (l *line) Vacant() (pool.Seat, bool) {
 }
 
 // Taken implements pool.Vacancies.
-func (l *line) Taken(s pool.Seat) {
+func (l *line) Taken(s pool.Seat) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.paused || l.excess() {
+		return false
+	}
 	l.opening.remove(s)
 	l.feed()
 	l.calm()
+	return true
 }
 
 // Begin implements pool.Seating.
