@@ -319,6 +319,72 @@ func TestInlineOpenReliesOnWhatIsBeingOpenedForNobody(t *testing.T) {
 	})
 }
 
+func TestInlineOpenPausesBetweenItsAttempts(t *testing.T) {
+	for _, tc := range []struct {
+		patience, took time.Duration
+		opens          int
+	}{{time.Hour, 3 * time.Second, 3}, {2 * time.Second, 2 * time.Second, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := pooltest.NewFake()
+			f.Always(pooltest.Open, pooltest.Fail(errTest))
+			o := inline
+			o.OpenAttempts, o.Backoff, o.BackoffMax = 3, time.Second, time.Minute
+			p := open(t, f, one, o)
+			fixed(p, 1)
+			r := <-start(after(t, tc.patience), p)
+			var e *pool.OpenError
+			if !asError(r.err, &e) || e.Attempts != tc.opens || r.took != tc.took || f.Calls(pooltest.Open) != tc.opens {
+				t.Errorf("%v after %v and %d opens, want the OpenError of %d attempts after %v: a pause of 1s, and one of 2s",
+					r.err, r.took, f.Calls(pooltest.Open), tc.opens, tc.took)
+			}
+			if got := p.Stats().OpenFailures; got != uint64(tc.opens) {
+				t.Errorf("%d failures, want %d", got, tc.opens)
+			}
+		})
+	}
+}
+
+// The pool ends in a pause between two attempts.
+func TestPoolClosedBetweenAttemptsOfAnInlineOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Fail(errTest))
+		o := inline
+		o.OpenAttempts, o.Backoff = 3, time.Hour
+		p := open(t, f, one, o)
+		fixed(p, 1)
+		r := start(t.Context(), p)
+		if err := p.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if got := <-r; got.took != 0 {
+			t.Errorf("Acquire: %v after %v, want at once", got.err, got.took)
+		} else {
+			is(t, "Acquire", got.err, pool.ErrClosed)
+		}
+	})
+}
+
+func TestInlineOpenOfAFullBackendIsTheAnswerIfNothingElseIsOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Always(pooltest.Open, pooltest.Fail(pooltest.ErrFull))
+		p := open(t, f, strategies.Queue{Size: 2}, inline)
+		fixed(p, 1)
+		r := <-start(t.Context(), p)
+		if is(t, "Acquire", r.err, pooltest.ErrFull); r.took != 0 {
+			t.Errorf("answered after %v, want at once", r.took)
+		}
+		f.Next(pooltest.Open, pooltest.OK)
+		l := acquire(t, p)
+		r = <-start(after(t, time.Minute), p)
+		if is(t, "Acquire while another is lent", r.err, context.DeadlineExceeded); r.took != time.Minute {
+			t.Errorf("answered after %v, want that it waits for what is lent", r.took)
+		}
+		release(t, l)
+	})
+}
+
 func TestGoexitInAnInlineCloseAfterAHookThatFailsLosesNoSeat(t *testing.T) {
 	for _, s := range selfOpening {
 		synctest.Test(t, func(t *testing.T) {

@@ -263,7 +263,7 @@ func (p *Pool[T]) grant(ctx context.Context, m Mode, at uintptr) (Grant, error) 
 		p.takeBackDropped()
 	}
 	if p.vacant != nil {
-		if g, done, err := p.openHere(); done {
+		if g, done, err := p.openHere(ctx); done {
 			return g, err
 		}
 	}

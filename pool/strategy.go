@@ -174,6 +174,8 @@ func (a Answer) String() string {
 		return "AnswerAll"
 	case AnswerUnlessOpen:
 		return "AnswerUnlessOpen"
+	case AnswerUnlessComing:
+		return "AnswerUnlessComing"
 	case AnswerNobody:
 		return "AnswerNobody"
 	}

@@ -85,6 +85,25 @@ func (t *turns) take(o *turn) bool {
 	return true
 }
 
+// retry counts a failed attempt of an open that an acquirer makes, and tells how long the next has to wait; 0: it has
+// begun. It may be asked again.
+func (t *turns) retry(o *turn) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fail(o)
+	if t.probe == o {
+		t.probe = nil
+	}
+	now := t.now()
+	if next := t.next(); now < next {
+		t.pump()
+		return next - now
+	}
+	t.running--
+	t.begin(o, now)
+	return 0
+}
+
 func (t *turns) begin(o *turn, now time.Duration) {
 	t.running++
 	o.began, o.before, o.counted = now, t.spaced, t.counted
