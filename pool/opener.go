@@ -320,6 +320,7 @@ func (p *Pool[T]) openHere(ctx context.Context) (_ Grant, done bool, _ error) {
 	if p.closed.Load() || !p.turns.take(o) {
 		p.seating.Failed(s, nil, AnswerNobody) // there was none
 		p.live.done()
+		p.news.spread() // Warm may have counted on it
 		return Grant{}, false, nil
 	}
 	r.move(opening)
