@@ -100,7 +100,8 @@ type Options struct {
 
 	// OpenTimeout bounds one call of Backend.Open and the connect hooks after it. Default
 	// 30 s. Inline: see there. Whoever finds a seat empty and nobody in line opens it then, and waits for
-	// that also if its ctx ends; what the pool opens on its own account, it opens on goroutines of its own still.
+	// that also if its ctx or the strategy's Timeout ends; what the pool opens on its own account, it opens on
+	// goroutines of its own still.
 	OpenTimeout time.Duration
 	// PingTimeout bounds one Backend.Ping. Default 5 s. Inline: see there.
 	PingTimeout time.Duration
