@@ -43,8 +43,9 @@
 //	                   goroutines apart (package internal/goid)
 //	Static      27 ns  a nested Acquire 19 ns
 //	Assertion  138 ns  with NoStack; else 1 µs and two allocations for the stack
-//	Null        12 µs  two goroutines, one for the open and one for the close, before either has done
-//	                   anything, and 16 allocations; the others have none
+//	Null       3.6 µs  two goroutines, one for the open and one for the close, before either has done
+//	                   anything, and 14 allocations; the others have none. Where both are
+//	                   pool.Inline, 0.8 µs and no goroutine
 //
 // # What all promise
 //
