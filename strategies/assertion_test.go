@@ -63,6 +63,14 @@ func TestAssertionWithoutStackSaysSoShortly(t *testing.T) {
 	})
 }
 
+// eachAssertion runs a test with either kind.
+func eachAssertion(t *testing.T, o pool.Options, f func(*rig)) {
+	t.Helper()
+	for _, a := range []strategies.Assertion{{}, {NoStack: true}} {
+		withOptions(t, a, o, f)
+	}
+}
+
 func TestAssertionWorksAgainAfterAnyEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(r *rig, l lease)
@@ -87,7 +95,7 @@ func TestAssertionWorksAgainAfterAnyEnd(t *testing.T) {
 		}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			with(t, strategies.Assertion{}, func(r *rig) {
+			eachAssertion(t, pool.Options{}, func(r *rig) {
 				c.end(r, r.get())
 				l := r.get()
 				r.wants(l, c.next, "after "+name)
@@ -101,7 +109,7 @@ func TestAssertionWorksAgainAfterAnyEnd(t *testing.T) {
 }
 
 func TestAssertionSecondReleaseDoesNotFreeTheNextHolder(t *testing.T) {
-	with(t, strategies.Assertion{}, func(r *rig) {
+	eachAssertion(t, pool.Options{}, func(r *rig) {
 		a := r.get()
 		r.end(a)
 		b := r.get()
@@ -114,7 +122,7 @@ func TestAssertionSecondReleaseDoesNotFreeTheNextHolder(t *testing.T) {
 }
 
 func TestAssertionDisposeUnderAHolderDoesNotLetAnotherIn(t *testing.T) {
-	with(t, strategies.Assertion{}, func(r *rig) {
+	eachAssertion(t, pool.Options{}, func(r *rig) {
 		l := r.get()
 		r.Dispose()
 		if _, err := r.Acquire(context.Background()); !errors.Is(err, strategies.ErrAlreadyAcquired) {
@@ -126,7 +134,7 @@ func TestAssertionDisposeUnderAHolderDoesNotLetAnotherIn(t *testing.T) {
 
 func TestAssertionHolderIsFreedWhenItGetsNothing(t *testing.T) {
 	t.Run("open fails", func(t *testing.T) {
-		with(t, strategies.Assertion{}, func(r *rig) {
+		eachAssertion(t, pool.Options{}, func(r *rig) {
 			r.fake.Next(pooltest.Open, pooltest.Fail(errDown))
 			if _, err := r.Acquire(context.Background()); !errors.Is(err, errDown) {
 				r.Errorf("Acquire: %v, want the open's error", err)
@@ -135,7 +143,7 @@ func TestAssertionHolderIsFreedWhenItGetsNothing(t *testing.T) {
 		})
 	})
 	t.Run("ctx ends", func(t *testing.T) {
-		with(t, strategies.Assertion{}, func(r *rig) {
+		eachAssertion(t, pool.Options{}, func(r *rig) {
 			r.fake.Next(pooltest.Open, pooltest.Slow(time.Second))
 			ctx, cancel := context.WithTimeout(r.Context(), time.Millisecond)
 			defer cancel()
@@ -148,7 +156,7 @@ func TestAssertionHolderIsFreedWhenItGetsNothing(t *testing.T) {
 		})
 	})
 	t.Run("replacement fails", func(t *testing.T) {
-		withOptions(t, strategies.Assertion{}, pool.Options{Ping: true}, func(r *rig) {
+		eachAssertion(t, pool.Options{Ping: true}, func(r *rig) {
 			r.end(r.get())
 			time.Sleep(time.Second)
 			r.fake.Next(pooltest.Ping, pooltest.Fail(errDown))
@@ -164,7 +172,7 @@ func TestAssertionHolderIsFreedWhenItGetsNothing(t *testing.T) {
 }
 
 func TestAssertionIsHeldWhileTheOpenLasts(t *testing.T) {
-	with(t, strategies.Assertion{}, func(r *rig) {
+	eachAssertion(t, pool.Options{}, func(r *rig) {
 		r.fake.Next(pooltest.Open, pooltest.Slow(time.Second))
 		first := r.ask(r.Context())
 		if _, err := r.Acquire(r.Context()); !errors.Is(err, strategies.ErrAlreadyAcquired) {
@@ -177,7 +185,7 @@ func TestAssertionIsHeldWhileTheOpenLasts(t *testing.T) {
 }
 
 func TestAssertionDoesNotAccuseItsOnlyHolderWhenAPingHangs(t *testing.T) {
-	withOptions(t, strategies.Assertion{}, pool.Options{Ping: true, PingTimeout: time.Second}, func(r *rig) {
+	eachAssertion(t, pool.Options{Ping: true, PingTimeout: time.Second}, func(r *rig) {
 		r.end(r.get())
 		time.Sleep(time.Second)
 		r.fake.Next(pooltest.Ping, pooltest.Stuck(10*time.Second))
@@ -195,7 +203,7 @@ func TestAssertionDoesNotAccuseItsOnlyHolderWhenAPingHangs(t *testing.T) {
 }
 
 func TestAssertionHolderThatWaitedForADisposalStaysTheHolder(t *testing.T) {
-	with(t, strategies.Assertion{}, func(r *rig) {
+	eachAssertion(t, pool.Options{}, func(r *rig) {
 		r.end(r.get())
 		r.fake.Next(pooltest.Close, pooltest.Slow(time.Second))
 		go r.Dispose()
@@ -210,5 +218,33 @@ func TestAssertionHolderThatWaitedForADisposalStaysTheHolder(t *testing.T) {
 			r.Errorf("second Acquire: %v, want ErrAlreadyAcquired", err)
 		}
 		r.end(a.lease)
+	})
+}
+
+// Upkeep that has the resource for itself is no holder.
+func TestAssertionWaitsForThePoolsOwnUse(t *testing.T) {
+	eachAssertion(t, pool.Options{KeepAlive: time.Minute, Jitter: pool.NoJitter}, func(r *rig) {
+		r.fake.Always(pooltest.Ping, pooltest.Slow(time.Second))
+		r.end(r.get())
+		for r.fake.Calls(pooltest.Ping) == 0 {
+			time.Sleep(time.Second / 2)
+		}
+		l, err := r.Acquire(context.Background())
+		if err != nil {
+			r.Fatalf("Acquire during a ping of upkeep's: %v, want a lease after it", err)
+		}
+		r.end(l)
+	})
+}
+
+func TestAssertionFailsBesideOneThatWaitsForItsOpen(t *testing.T) {
+	eachAssertion(t, pool.Options{}, func(r *rig) {
+		r.fake.Next(pooltest.Open, pooltest.Slow(time.Second))
+		first := r.come(context.Background())
+		if _, err := r.Acquire(context.Background()); !errors.Is(err, strategies.ErrAlreadyAcquired) {
+			r.Errorf("Acquire while another waits for its open: %v, want ErrAlreadyAcquired", err)
+		}
+		<-first.answered
+		r.end(first.lease)
 	})
 }

@@ -45,3 +45,8 @@ func TestAssertionKeepsThePromisesOfAStrategy(t *testing.T) {
 	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Assertion{} },
 		pooltest.FailsWhenHeld(strategies.ErrAlreadyAcquired))
 }
+
+func TestAssertionWithoutStackKeepsThePromisesOfAStrategy(t *testing.T) {
+	pooltest.TestStrategy(t, func() pool.Strategy { return strategies.Assertion{NoStack: true} },
+		pooltest.FailsWhenHeld(strategies.ErrAlreadyAcquired))
+}

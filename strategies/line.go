@@ -35,6 +35,7 @@ type line struct {
 	start  time.Time        // zero of the line's clock
 	fifo   bool             // listed seats are lent in order of return
 	oneUse bool             // a returned resource is never lent again
+	sole   bool             // nobody stands in line behind a holder, or another who waits
 
 	mu       sync.Mutex
 	limits   pool.Limits
@@ -54,6 +55,7 @@ type line struct {
 	timed    time.Duration          // and is bound by the present one from here on
 	paused   bool
 	closed   bool
+	claimed  bool // of the sole seat: the pool has it for itself
 
 	attending bool
 	owed      int // visits until it is worth while to stop attending
@@ -152,6 +154,8 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 // refusal is the answer to an acquirer who may not stand in line; nil if it may. The caller holds mu.
 func (l *line) refusal(ctx context.Context, m pool.Mode) error {
 	switch {
+	case l.sole && m&pool.Again == 0 && !l.claimed && l.waiting.n+l.live()-l.idle.n > 0:
+		return &AlreadyAcquiredError{}
 	case m&pool.NoWait == 0 && l.timeout != NoWait:
 		if err := l.waiting.turnAway(l.waiting.n-l.opening.n(), l.most, m); err != nil || m&pool.Again != 0 {
 			return err
@@ -352,6 +356,7 @@ func spared(a pool.Answer, live, underWay int) bool {
 // Release implements pool.Seating.
 func (l *line) Release(s pool.Seat, open bool) (taken bool) {
 	l.mu.Lock()
+	l.claimed = false
 	if !open {
 		l.empty = append(l.empty, s)
 		delete(l.overdue, s)
@@ -444,7 +449,11 @@ func (l *line) serveIdle() {
 func (l *line) Claim(s pool.Seat) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.idle.remove(s) || l.self != nil && l.self.Take(s)
+	if !l.idle.remove(s) && (l.self == nil || !l.self.Take(s)) {
+		return false
+	}
+	l.claimed = true
+	return true
 }
 
 // Load implements pool.Seating. While the line does not attend, it costs a look at every

@@ -79,17 +79,26 @@ func (c *classes) shares() Shares {
 }
 
 // Resize implements pool.Resizer. There is nothing that could be changed.
-func (a *asserting) Resize(s pool.Strategy) error {
+func (a *asserting) Resize(s pool.Strategy) error { return resizeAssertion(s, false) }
+
+// Resize is that of asserting.
+func (s *sole) Resize(to pool.Strategy) error { return resizeAssertion(to, true) }
+
+func resizeAssertion(s pool.Strategy, noStack bool) error {
 	started, err := s.Start(trial{})
 	if err != nil {
 		return err
 	}
-	to, ok := started.(*asserting)
-	switch {
-	case !ok:
+	to := false
+	switch started.(type) {
+	case *asserting:
+	case *sole:
+		to = true
+	default:
 		return otherKind(s)
-	case to.noStack != a.noStack:
-		return fixed("NoStack", to.noStack, a.noStack)
+	}
+	if to != noStack {
+		return fixed("NoStack", to, noStack)
 	}
 	return nil
 }

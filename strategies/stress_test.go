@@ -40,6 +40,7 @@ func TestStress(t *testing.T) {
 		{"static", strategies.Static{}, nil},
 		{"singleton", strategies.Singleton{Size: 3}, nil},
 		{"assertion", strategies.Assertion{}, []pooltest.Trait{pooltest.FailsWhenHeld(strategies.ErrAlreadyAcquired)}},
+		{"assertion without stack", strategies.Assertion{NoStack: true}, []pooltest.Trait{pooltest.FailsWhenHeld(strategies.ErrAlreadyAcquired)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pooltest.StressStrategy(t, d, func() pool.Strategy { return c.strategy }, c.traits...)
