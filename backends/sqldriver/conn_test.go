@@ -8,6 +8,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,11 +19,14 @@ import (
 
 // journal is what a fake connection was asked to do, in order.
 type journal struct {
+	mu    sync.Mutex // two pooled connections may share one
 	calls []string
 	fail  map[string]error // by call
 }
 
 func (j *journal) note(call string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.calls = append(j.calls, call)
 	return j.fail[call]
 }

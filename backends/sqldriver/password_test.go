@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
@@ -166,30 +167,32 @@ func TestPasswordNeedsAConnectorThatTakesOne(t *testing.T) {
 
 // A Password that heeds no ctx holds its seat, and nobody who has a deadline.
 func TestAPasswordThatNeverComesHoldsUpNobody(t *testing.T) {
-	_, raw := newBare()
-	hang := make(chan struct{})
-	var asked atomic.Bool
-	b, err := sqldriver.New(&gate{password: "token", raw: raw}, sqldriver.Options{Password: func(context.Context) (string, error) {
-		if !asked.Swap(true) {
-			<-hang
+	synctest.Test(t, func(t *testing.T) {
+		_, raw := newBare()
+		hang := make(chan struct{})
+		var asked atomic.Bool
+		b, err := sqldriver.New(&gate{password: "token", raw: raw}, sqldriver.Options{Password: func(context.Context) (string, error) {
+			if !asked.Swap(true) {
+				<-hang
+			}
+			return "token", nil
+		}})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return "token", nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := pool.New(b, strategies.Queue{Size: 2}, pool.Options{OpenTimeout: 20 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	defer close(hang)
-	if _, err := p.Acquire(t.Context()); err == nil || err.Error() != "pool: open: did not return in time" {
-		t.Errorf("while the password does not come: %v, want that the open is given up after its OpenTimeout", err)
-	}
-	lease, err := p.Acquire(t.Context())
-	if err != nil {
-		t.Fatalf("the next: %v, want a connection in the other seat", err)
-	}
-	lease.Release()
+		p, err := pool.New(b, strategies.Queue{Size: 2}, pool.Options{OpenTimeout: 20 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		defer close(hang)
+		if _, err := p.Acquire(t.Context()); err == nil || err.Error() != "pool: open: did not return in time" {
+			t.Errorf("while the password does not come: %v, want that the open is given up after its OpenTimeout", err)
+		}
+		lease, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatalf("the next: %v, want a connection in the other seat", err)
+		}
+		lease.Release()
+	})
 }
