@@ -294,7 +294,7 @@ func TestADriverCanDoAllThatItCanDoWithoutAPool(t *testing.T) {
 		for _, settings := range []string{"pool_size=2", "pool_strategy=null", "pool_size=1&pool_max_overflow=0&pool_statements=none", "pool_strategy=static"} {
 			t.Run(settings, func(t *testing.T) {
 				dsn := own(t)
-				m, db := k.open(t, dsn, settings)
+				m, db := k.patient().open(t, dsn, settings)
 				got := see(t, db, dsn, manage.Raw)
 				for i := range max(len(got), len(want)) {
 					switch {
