@@ -44,7 +44,7 @@ func (f Fault) String() string {
 // nobody but keeps its seat until it returns, so that there are never more resources open
 // than seats. A method that panics or calls runtime.Goexit fails with a *PanicError.
 type Backend[T any] interface {
-	// Open opens a new resource. The pool calls it on a goroutine of its own:
+	// Open opens a new resource. The pool calls it on a goroutine of its own, unless OpenTimeout is Inline:
 	// ctx carries Options.OpenTimeout and ends with the pool, not with the
 	// acquirer that asked for it.
 	Open(ctx context.Context) (T, error)

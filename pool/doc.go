@@ -37,8 +37,8 @@
 //
 // # Goroutines
 //
-// A pool has none while it is idle. Opens run on a goroutine each, as do the bounded calls
-// of the backend: a bound that the callee could ignore would be none. What does not return
+// A pool has none while it is idle. Opens run on a goroutine each, as do the other calls
+// of the backend, unless they are Inline: a bound that the callee could ignore would be none. What does not return
 // in time goes on by itself and keeps its seat until it does. Upkeep is a timer, and a goroutine
 // while there is something to do; opens that wait for their turn need none.
 //

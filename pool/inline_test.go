@@ -220,6 +220,27 @@ func TestInlineOpenThatIsOutdatedIsMadeAgain(t *testing.T) {
 	})
 }
 
+// What an acquirer opens is something to wait for: a failure beside it is not the answer to all.
+func TestFailuresBesideAnInlineOpenAreNotTheAnswerToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := pooltest.NewFake()
+		f.Next(pooltest.Open, pooltest.Slow(time.Minute))
+		p := open(t, f, strategies.Null{Max: 3}, inline)
+		fixed(p, 1)
+		first := start(t.Context(), p)
+		f.Always(pooltest.Open, pooltest.Fail(pooltest.ErrFull))
+		got := answers(t, crowd(t.Context(), p, 2), pooltest.ErrFull)
+		if got[0] == 0 || got[1] <= got[0] {
+			t.Errorf("answered after %v, want one after the other, by failures in a row", got)
+		}
+		r := <-first
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		release(t, r.lease)
+	})
+}
+
 func TestAssertionAssertsAlsoWhereOpensAreInline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t, pooltest.NewFake(), strategies.Assertion{}, inline)

@@ -8,7 +8,7 @@ import (
 )
 
 // Inline, given as a timeout, says that the call does no I/O and cannot hang: it has no
-// deadline, and runs on the goroutine that acquires or releases. A bounded
+// deadline, and runs on the goroutine that acquires or releases, which a runtime.Goexit in it ends. A bounded
 // call runs on a goroutine of its own (1 to 2 µs: BenchmarkPrice in
 // bench), since a bound that the callee could ignore would be none.
 const Inline time.Duration = -1

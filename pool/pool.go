@@ -163,7 +163,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (_ *Pool
 // Acquire lends a resource. It stands in the strategy's line until one is returned or
 // opened, whichever comes first. ctx bounds it all: the wait, the open, the ping and the
 // hooks; an open that ctx no longer waits for is finished for the next acquirer. The lease
-// must be ended, best by defer lease.Release().
+// must be ended, best by defer lease.Release(). Only an open that is Inline is not bounded by ctx.
 //
 // The error is an *AcquireError, or an *AttemptsError when every resource tried was
 // dead, or the error of a checkout hook. An idle resource costs no allocation.

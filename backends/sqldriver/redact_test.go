@@ -65,7 +65,7 @@ func FuzzRedactorHidesASecretBetweenMarks(f *testing.F) {
 	f.Add("é", "ê", "z")
 	f.Fuzz(func(t *testing.T, secret, before, after string) {
 		if secret == "" || strings.Contains("xxxxx", secret) {
-			t.Skip()
+			return // nothing to hide, or a part of the mask
 		}
 		text := before + ":" + secret + "@" + after
 		got := sqldriver.Redactor(secret)(text)
