@@ -66,6 +66,12 @@ func exec(t testing.TB, c *sqldriver.Conn, text string) {
 // query returns the first column of the first row, or "no row".
 func query(t testing.TB, c *sqldriver.Conn, text string) string {
 	t.Helper()
+	return column(t, c, text, 0)
+}
+
+// column returns a column of the first row, or "no row".
+func column(t testing.TB, c *sqldriver.Conn, text string, n int) string {
+	t.Helper()
 	rows, err := c.For(text).(driver.QueryerContext).QueryContext(context.Background(), text, nil)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
@@ -74,10 +80,10 @@ func query(t testing.TB, c *sqldriver.Conn, text string) string {
 	row := make([]driver.Value, len(rows.Columns()))
 	switch err := rows.Next(row); err {
 	case nil:
-		if b, ok := row[0].([]byte); ok {
+		if b, ok := row[n].([]byte); ok {
 			return string(b)
 		}
-		return fmt.Sprint(row[0])
+		return fmt.Sprint(row[n])
 	case io.EOF:
 		return "no row"
 	default:
@@ -91,6 +97,24 @@ func wantQuery(t testing.TB, c *sqldriver.Conn, text, want string) {
 	if got := query(t, c, text); got != want {
 		t.Errorf("%s: got %s, want %s", text, got, want)
 	}
+}
+
+// thousand is a query of a thousand rows of a kilobyte.
+const thousand = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM s WHERE n < 1000) SELECT REPEAT('x', 1000) FROM s"
+
+// inTransaction asks the server whether a transaction is open. MariaDB has a variable for it, MySQL has none,
+// and both refuse to change what kind a transaction is that goes on.
+func inTransaction(t testing.TB, c *sqldriver.Conn) bool {
+	t.Helper()
+	err := try(c, "SET TRANSACTION READ WRITE")
+	switch number(err) {
+	case 1568, 1399: // 1399: of XA
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return false
 }
 
 // until waits for what a server does on its own account.

@@ -25,7 +25,7 @@ func TestNoVerbShowsASecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, refused := backend(t, mysql.Backend{}, strings.Replace(dsn, "lido:", "nobody:", 1)).Open(t.Context())
+	_, refused := backend(t, mysql.Backend{}, "nobody"+dsn[strings.Index(dsn, ":"):]).Open(t.Context())
 	wrong, _ := mysql.Backend{}.Open(strings.Replace(dsn, "/t_", "/nosuch_", 1), "")
 	broken, err := pool.New(wrong, strategies.Queue{Size: 1}, pool.Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 	if err != nil {
