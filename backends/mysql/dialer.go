@@ -138,9 +138,15 @@ func remedy(err error) string {
 	case 1040, 1203, 1226:
 		return " (the server is full: make the pools smaller, or raise its max_connections or max_user_connections)"
 	case 1045:
-		return " (the user or the password is wrong, or the user may not come from this host)"
+		return " (the user or the password is wrong, or the user may not come from this host, or not without TLS)"
 	case 1049:
 		return " (create the database, or name another after the slash)"
+	case 1820, 1862:
+		return " (the password has expired: set another by ALTER USER, and give it in the DSN or by Backend.Password)"
+	case 3118, 4151: // MySQL's, MariaDB's
+		return " (unlock the user by ALTER USER ... ACCOUNT UNLOCK, or name another)"
+	case 3159:
+		return " (add tls=true to the DSN)"
 	}
 	return ""
 }

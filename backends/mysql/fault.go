@@ -27,6 +27,9 @@ import (
 // the name leads by then. Who writes to a standby on purpose pays with a connection
 // for each attempt. 1792 is pool.Sound: it speaks of a read-only transaction, which the holder began.
 //
+// pool.Dead also: 1820. A holder has let the password of the account expire, and MySQL executes
+// nothing in that session any more, not even after the password was set elsewhere.
+//
 // pool.Sound: all others, such as a deadlock (1213), a lock timeout (1205) or KILL QUERY (1317).
 func Classify(err error) pool.Fault {
 	for _, dead := range []error{gomysql.ErrInvalidConn, gomysql.ErrMalformPkt, gomysql.ErrPktSync, gomysql.ErrPktSyncMul} {
@@ -43,7 +46,7 @@ func Classify(err error) pool.Fault {
 		return pool.Full
 	case 1053:
 		return pool.AllDead
-	case 1927, 2006, 2013, 3169, 4031, 1836:
+	case 1927, 2006, 2013, 3169, 4031, 1836, 1820:
 		return pool.Dead
 	case 1290: // of any option: "is running with the --read-only option so it cannot execute this"
 		if strings.Contains(e.Message, "read-only") || strings.Contains(e.Message, "read_only") {

@@ -110,24 +110,31 @@ func resetConnection(ctx context.Context, socket net.Conn) error {
 	}
 	n := int(head[0]) | int(head[1])<<8 | int(head[2])<<16
 	const most = 4096 // bytes; an error has 512 of text
-	if head[3] != 1 || n == 0 || n > most {
-		return fmt.Errorf("mysql: the answer to COM_RESET_CONNECTION is none: rows were left open: %w", gomysql.ErrPktSync)
+	if head[3] > 1 || n == 0 || n > most {
+		return errNoAnswer
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(socket, body); err != nil {
 		return err
 	}
+	// Packet 0 is no answer, but MySQL's last word before it hangs up: why.
+	if head[3] == 0 && body[0] != failed {
+		return errNoAnswer
+	}
 	return answer(body)
 }
 
+const ok, failed = 0x00, 0xff // how an answer begins
+
+var errNoAnswer = fmt.Errorf("mysql: the answer to COM_RESET_CONNECTION is none: rows were left open: %w", gomysql.ErrPktSync)
+
 // answer reads an OK or an error packet.
 func answer(body []byte) error {
-	const ok, failed = 0x00, 0xff
 	switch {
 	case body[0] == ok:
 		return nil
 	case body[0] != failed || len(body) < 3:
-		return fmt.Errorf("mysql: the answer to COM_RESET_CONNECTION is none: rows were left open: %w", gomysql.ErrPktSync)
+		return errNoAnswer
 	}
 	e := &gomysql.MySQLError{Number: binary.LittleEndian.Uint16(body[1:])}
 	text := body[3:]

@@ -181,6 +181,25 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestOpenSaysWhatIsWrongWithAnAccount(t *testing.T) {
+	dsn := servertest.MySQL(t).Database(t)
+	root := connect(t, backend(t, mysql.Backend{}, dsn))
+	name, as := account(t, root, dsn)
+	b := backend(t, mysql.Backend{}, as)
+	for _, tt := range []struct{ do, want, undo string }{
+		{"ACCOUNT LOCK", "unlock the user", "ACCOUNT UNLOCK"},
+		{"PASSWORD EXPIRE", "the password has expired: set another", "IDENTIFIED BY 'pw'"},
+		{"REQUIRE SSL", "not without TLS", "REQUIRE NONE"},
+	} {
+		exec(t, root, "ALTER USER "+name+" "+tt.do)
+		if _, err := b.Open(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Open after ALTER USER %s: %v, want %q", tt.do, err, tt.want)
+		}
+		exec(t, root, "ALTER USER "+name+" "+tt.undo)
+	}
+	exec(t, connect(t, b), "DO 1")
+}
+
 func TestWhatIsNoMySQLIsAnErrorOfOpenAndLeavesNothingOpen(t *testing.T) {
 	l, err := loopback.Listen()
 	if err != nil {

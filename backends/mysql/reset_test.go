@@ -4,12 +4,15 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/lidopool/lido/backends/mysql"
 	"github.com/lidopool/lido/backends/servertest"
 	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/internal/loopback"
 	"github.com/lidopool/lido/pool"
 )
 
@@ -291,6 +294,51 @@ func TestAFullResetLeavesTheDriverNoWrongIdeaOfHowToEscape(t *testing.T) {
 	}
 	if got := fmt.Sprintf("%s", row[0]); got != evil {
 		t.Errorf("the server got %q, want %q", got, evil)
+	}
+}
+
+// MySQL says why before it hangs up: 4031 to who was idle, 1053 when it shuts down.
+func TestAFullResetHearsWhatTheServerSaidUnasked(t *testing.T) {
+	s := servertest.MySQL(t)
+	for said, want := range map[string]pool.Fault{
+		"\xff\x1d\x04#08S01Server shutdown in progress": pool.AllDead,
+		"\xff\xbf\x0f#HY000The client was disconnected": pool.Dead,
+		"\x00\x00\x00": pool.Dead, // that all is well, it says to nobody who has not asked
+	} {
+		l, err := loopback.Listen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		clients := make(chan net.Conn, 1)
+		go func() {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", s.Addr())
+			if err != nil {
+				client.Close()
+				return
+			}
+			clients <- client
+			go io.Copy(client, server)
+			io.Copy(server, client)
+			server.Close()
+			client.Close()
+		}()
+		b := backend(t, mysql.Backend{Reset: sqldriver.Full}, s.Through(l.Addr().String()))
+		c := connect(t, b)
+		exec(t, c, "DO 1")
+		packet := append([]byte{byte(len(said)), 0, 0, 0}, said...)
+		if _, err := (<-clients).Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		err = b.Reset(t.Context(), c)
+		wantClass(t, b, err, want)
+		if n := number(err); said[0] == 0xff && n != uint16(said[1])|uint16(said[2])<<8 {
+			t.Errorf("reset after the server said %q: %v, want what it said", said, err)
+		}
 	}
 }
 
