@@ -48,10 +48,22 @@
 // unix, without TLS and compression. It also drops the statements that were prepared on the
 // connection: whoever keeps them must prepare them anew, or gets error 1243.
 //
+// No mode undoes SET ROLE: the command leaves the role as it is, with MySQL and with MariaDB. Who takes
+// a role must give it back, or the next holder has it.
+//
 // # A standby, a fail-over
 //
 // [Primary] as Backend.Validate refuses servers that are read-only. A connection whose server has
 // become read-only is retired when it first refuses a write; see [Classify]. The driver's own
 // rejectReadOnly=true goes further: such an error becomes driver.ErrBadConn, at which database/sql
 // runs the statement again.
+//
+// # Which servers
+//
+// The tests are run with MariaDB, 10.11 say. They were run with MySQL 9.7.4 too, but for those that
+// kill, freeze or fill a server of their own; most of what these are about was tried by hand:
+// caching_sha2_password, with and without TLS; max_connections and max_user_connections;
+// super_read_only, offline_mode and innodb_read_only; KILL, KILL QUERY, wait_timeout and
+// max_execution_time; a shutdown in the middle of a query. CONTRIBUTING.md says how to test with a
+// server of one's own.
 package mysql

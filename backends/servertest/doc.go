@@ -20,7 +20,7 @@
 //
 // [Postgres] and [MySQL] are the server of LIDO_TEST_POSTGRES_DSN or LIDO_TEST_MYSQL_DSN, if that
 // is set, and else one that the first test which asks starts. [OwnPostgres], [OwnMySQL] and
-// [PgBouncer] are always started, since a test may kill them. A start takes a second for the first
+// [PgBouncer] are always started, as PostgreSQL and MariaDB, since a test may kill them. A start takes a second for the first
 // of a kind and a tenth of that for every other.
 //
 // A server is run from the binaries found in PATH, in the places where distributions put them, and
