@@ -1,4 +1,4 @@
-// Package servertest gives tests real servers: PostgreSQL, MariaDB and PgBouncer, private to the
+// Package servertest gives tests real servers: PostgreSQL, also with a standby, MariaDB and PgBouncer, private to the
 // test binary, on loopback, gone with it.
 //
 //	func TestSomething(t *testing.T) {
@@ -19,9 +19,9 @@
 // # Which server
 //
 // [Postgres] and [MySQL] are the server of LIDO_TEST_POSTGRES_DSN or LIDO_TEST_MYSQL_DSN, if that
-// is set, and else one that the first test which asks starts. [OwnPostgres], [OwnMySQL] and
-// [PgBouncer] are always started, as PostgreSQL and MariaDB, since a test may kill them. A start takes a second for the first
-// of a kind and a tenth of that for every other.
+// is set, and else one that the first test which asks starts. [OwnPostgres], [OwnMySQL],
+// [PgBouncer] and [Standby] are always started, as PostgreSQL and MariaDB, since a test may kill them. A start takes a second for
+// the first of a kind and a tenth of that for every other; of a standby half a second.
 //
 // A server is run from the binaries found in PATH, in the places where distributions put them, and
 // where `make setup` puts them if it may not install (see internal/setup/servers.sh). Without them

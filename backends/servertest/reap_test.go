@@ -26,7 +26,7 @@ func TestVictim(t *testing.T) {
 	fmt.Println("root:", servertest.Root())
 	if os.Getenv(role) == "starting" {
 		for {
-			servertest.OwnPostgres(t)
+			servertest.Standby(t, servertest.OwnPostgres(t))
 			servertest.OwnMySQL(t)
 		}
 	}
@@ -39,6 +39,7 @@ func TestVictim(t *testing.T) {
 	frozen.Freeze()
 	servertest.OwnMySQL(t).Freeze()
 	killed := servertest.OwnPostgres(t)
+	servertest.Standby(t, killed)
 	segment := killed.Data() + "/postmaster.pid"
 	killed.Kill()
 	text, err := os.ReadFile(segment)
@@ -154,7 +155,7 @@ func TestNothingIsLeftOfATestBinaryThatEnds(t *testing.T) {
 // The worst moment: a process is being started that nobody has noted yet.
 func TestNothingIsLeftOfATestBinaryKilledWhileServersStart(t *testing.T) {
 	for _, file := range []string{
-		"template-*/pid", "postgres-*/data/postmaster.pid", "mariadb-*/pid",
+		"template-*/pid", "postgres-*/data/postmaster.pid", "standby-*/pid", "standby-*/data/postmaster.pid", "mariadb-*/pid",
 	} {
 		t.Run(strings.ReplaceAll(file, "/", " "), func(t *testing.T) {
 			v := newVictim(t, "starting")

@@ -112,9 +112,7 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
-// Data returns the directory of the data of a server that this package started. A file
-// standby.signal in that of a PostgreSQL, made between Stop and Start, makes it a standby, which
-// refuses to write.
+// Data returns the directory of the data of a server that this package started.
 func (s *Server) Data() string {
 	if s.run == nil {
 		return ""
@@ -125,7 +123,7 @@ func (s *Server) Data() string {
 // Kill ends the server and its session processes at once, as SIGKILL does, and waits
 // until they are gone. Clients see their connections reset; what was committed is on disk.
 //
-// This and the four below are for a server of the test's own, and are called by the goroutine of
+// This and the four below, and Promote, are for a server of the test's own, and are called by the goroutine of
 // the test: they fail the test if they cannot do it.
 func (s *Server) Kill() {
 	s.mine().Helper()

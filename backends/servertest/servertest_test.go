@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -256,19 +255,29 @@ func config(t *testing.T, admin *sql.DB, key string) string {
 	return ""
 }
 
-func TestAStandbyRefusesToWrite(t *testing.T) {
-	s := servertest.OwnPostgres(t)
-	s.Stop()
-	if err := os.WriteFile(s.Data()+"/standby.signal", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
+func TestAStandbyStreamsAndRefusesToWriteUntilItIsPromoted(t *testing.T) {
+	primary := servertest.OwnPostgres(t, "synchronous_standby_names=standby", "synchronous_commit=remote_apply")
+	s := servertest.Standby(t, primary)
+	execute(t, open(t, "postgres", primary.DSN()), "CREATE TABLE x AS SELECT 7 AS n")
 	db := open(t, "postgres", s.DSN())
+	if got := ask(t, db, "SELECT n FROM x"); got != "7" {
+		t.Errorf("the standby has %s, want what the primary was told was applied", got)
+	}
 	if got := ask(t, db, "SELECT pg_is_in_recovery()"); got != "true" {
 		t.Errorf("in recovery: %s, want true", got)
 	}
-	if _, err := db.ExecContext(within(t), "CREATE TABLE x (n int)"); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if _, err := db.ExecContext(within(t), "INSERT INTO x VALUES (8)"); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("a standby wrote: %v, want an error that says read-only", err)
+	}
+	s.Kill() // it follows again after a restart
+	s.Start()
+	execute(t, open(t, "postgres", primary.DSN()), "INSERT INTO x VALUES (8)")
+	primary.Kill()
+	s.Promote()
+	db = open(t, "postgres", s.DSN())
+	execute(t, db, "INSERT INTO x VALUES (9)")
+	if got := ask(t, db, "SELECT sum(n) FROM x"); got != "24" {
+		t.Errorf("the sum is %s after the promotion, want 7 + 8 + 9", got)
 	}
 }
 
