@@ -22,6 +22,9 @@ import (
 //   - 25006, a write that a read-only server refuses: after a fail-over the connection to
 //     the demoted primary is given up at the first of them. A transaction that was begun
 //     read-only and writes gets the same error, and costs its connection too.
+//   - 0A000, where it says that a standby begins no transaction that writes, and no serializable
+//     one. BeginTx of lib/pq asks for READ WRITE, so this, and no 25006, is what most transactions meet.
+//     To ask a standby for one that reads, say ReadOnly.
 //   - what sqldriver.Classify says, such as driver.ErrBadConn and every *net.OpError.
 //
 // pool.AllDead: 57P02, a session process has crashed, and the server has ended all sessions; and
@@ -44,6 +47,12 @@ func Classify(err error) pool.Fault {
 		return pool.AllDead
 	case "57P01", "57P04", "57P05", "25P03", "25006":
 		return pool.Dead
+	case "0A000":
+		// The texts are translated; what a setting is checked by is not. That it has this code too for a setting
+		// which no server has any more, such as default_with_oids, costs a connection.
+		if e.Routine == "call_bool_check_hook" || e.Routine == "call_enum_check_hook" {
+			return pool.Dead
+		}
 	}
 	connection := strings.HasPrefix(string(e.Code), "08") // Code.Class panics where there is no code
 	switch {

@@ -254,6 +254,8 @@ func TestClassifyKnowsCodes(t *testing.T) {
 		{&pq.Error{Code: "XX000", Severity: "PANIC"}, pool.Dead},
 		{&pq.Error{Code: "XX000", Severity: "FATAL"}, pool.Dead},
 		{&pq.Error{Code: "XX000", Severity: "ERROR"}, pool.Sound},
+		{&pq.Error{Code: "0A000", Routine: "call_bool_check_hook", Severity: "ОШИБКА"}, pool.Dead},
+		{&pq.Error{Code: "0A000", Routine: "transformWindowFuncCall", Severity: "ERROR"}, pool.Sound},
 		{&pq.Error{}, pool.Sound},
 		{&pq.Error{Code: "08006", Severity: "ERROR"}, pool.Dead},
 		{&pq.Error{Code: "08P01", Severity: "FATAL", Message: "no more connections allowed (max_client_conn)"}, pool.Full},
