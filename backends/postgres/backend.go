@@ -137,11 +137,30 @@ func (k connector) DialWith(ctx context.Context, password string) (driver.Conn, 
 
 // dial opens a connection. It returns when ctx ends, whatever the server does.
 func (k connector) dial(ctx context.Context, config pq.Config) (driver.Conn, net.Conn, error) {
+	if config.TargetSessionAttrs != pq.TargetSessionAttrsPreferStandby {
+		return k.dialHosts(ctx, config, 1)
+	}
+	// lib/pq begins with the first host again, without end, while none can be reached.
+	config.TargetSessionAttrs = pq.TargetSessionAttrsStandby
+	c, conn, err := k.dialHosts(ctx, config, 2)
+	if err == nil || ctx.Err() != nil {
+		return c, conn, err
+	}
+	config.TargetSessionAttrs = pq.TargetSessionAttrsAny
+	return k.dialHosts(ctx, config, 1)
+}
+
+// dialHosts opens a connection to one of the hosts. Of several, in so many rounds, each has an even share of the
+// time until ctx ends, unless the DSN gives a connect_timeout: lib/pq alone would wait for the first one all the time.
+func (k connector) dialHosts(ctx context.Context, config pq.Config, rounds int) (driver.Conn, net.Conn, error) {
 	one, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, nil, err
 	}
-	d := &dialer{grace: k.grace}
+	d := &dialer{grace: k.grace, hosts: rounds * (1 + len(config.Multi))}
+	if config.ConnectTimeout == 0 {
+		d.end, _ = ctx.Deadline()
+	}
 	one.Dialer(d)
 	stop := context.AfterFunc(ctx, d.giveUp)
 	c, err := one.Connect(ctx)

@@ -16,12 +16,15 @@ const defaultGrace = 5 * time.Second
 // dialer learns of queries, and enough: from then on the connection itself has grace left.
 type dialer struct {
 	grace time.Duration
+	end   time.Time // of the opening, if it may be shared by several hosts
 
 	mu sync.Mutex
 	// The fields below are guarded by mu.
 	conn    *wire // the last that was dialled for the connection itself
 	ready   bool  // it is open: what is dialled now is a cancel request
 	givenUp bool
+	hosts   int    // that are to be tried, of which the last has no limit
+	address string // of the last that was
 }
 
 // giveUp ends the opening, whatever it waits for.
@@ -40,6 +43,9 @@ func (d *dialer) opened() *wire {
 	defer d.mu.Unlock()
 	d.ready = true
 	d.conn.open = true
+	if !d.end.IsZero() {
+		d.conn.limitTo(time.Time{})
+	}
 	return d.conn
 }
 
@@ -52,17 +58,38 @@ func (d *dialer) forget() {
 	}
 }
 
+// shareLocked returns when to go on to the next host: an even part of the time that is left. Zero: there is none.
+func (d *dialer) shareLocked(address string) time.Time {
+	if address != d.address { // else it is the same one again, with TLS, or without
+		d.address = address
+		d.hosts--
+	}
+	if d.hosts <= 0 || d.end.IsZero() {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Until(d.end) / time.Duration(d.hosts+1))
+}
+
 // DialContext implements pq.DialerContext, which is what lib/pq calls.
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	conn, ready := d.conn, d.ready
+	end := d.shareLocked(address)
 	d.mu.Unlock()
 	if ready {
 		return dialCancel(ctx, network, address, conn, d.grace)
 	}
+	if !end.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end)
+		defer cancel()
+	}
 	c, err := dial(ctx, network, address)
 	if err != nil {
 		return nil, err
+	}
+	if !end.IsZero() {
+		c.limitTo(end)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

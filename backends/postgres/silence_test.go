@@ -366,3 +366,54 @@ func portOf(l net.Listener) string {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
 }
+
+func TestAHostThatIsSilentLeavesTimeForTheNext(t *testing.T) {
+	s := servertest.Postgres(t)
+	p := backendtest.NewProxy(t, s.Addr())
+	p.BlackHole()
+	silent, speaking := hostPort(t, p.Addr()), hostPort(t, s.Addr())
+	dsn := strings.Replace(s.DSN(), s.Addr(), "", 1) + "&host=" + silent[0] + "," + speaking[0] + "&port=" + silent[1] + "," + speaking[1]
+	for name, attrs := range map[string]string{"any": "", "prefer-standby": "&target_session_attrs=prefer-standby"} {
+		t.Run(name, func(t *testing.T) {
+			b := backend(t, postgres.Backend{}, dsn+attrs)
+			var c *sqldriver.Conn
+			until(t, "an open goes well", func() (ok bool) { // again, if the machine is too busy for half a second
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				var err error
+				c, err = b.Open(ctx)
+				return err == nil
+			})
+			defer b.Close(context.Background(), c)
+			wantQuery(t, c, "SELECT 'awake' FROM pg_sleep(1.2)", "awake") // its share bounds the opening alone
+		})
+	}
+}
+
+func hostPort(t *testing.T, addr string) [2]string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [2]string{host, port}
+}
+
+func TestAnOpenThatPrefersAStandbyEndsWhenNoHostCanBeReached(t *testing.T) {
+	p := backendtest.NewProxy(t, servertest.Postgres(t).Addr())
+	p.Refuse()
+	b := backend(t, postgres.Backend{}, servertest.Redirect(servertest.Postgres(t).DSN(), p.Addr())+"&target_session_attrs=prefer-standby")
+	told := make(chan error, 1)
+	go func() {
+		_, err := b.Open(t.Context())
+		told <- err
+	}()
+	select {
+	case err := <-told:
+		if err == nil || !strings.Contains(err.Error(), "refused") {
+			t.Errorf("open where nobody listens: %v", err)
+		}
+	case <-time.After(patience):
+		t.Errorf("open where nobody listens has not returned after %v", patience)
+	}
+}

@@ -62,7 +62,7 @@ func (w *wire) asked(taken bool) {
 	w.answered = w.answered || taken
 }
 
-// limitTo sets the limit, for good.
+// limitTo sets the limit, until it is set again. Zero: there is none.
 func (w *wire) limitTo(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
