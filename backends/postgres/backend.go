@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -172,7 +173,18 @@ func (k connector) dialHosts(ctx context.Context, config pq.Config, rounds int) 
 	}
 	if err != nil {
 		d.forget()
-		return nil, nil, err
+		return nil, nil, explainAttrs(err, config)
 	}
 	return c, d.opened(), nil
+}
+
+// explainAttrs says what lib/pq means by "server is in hot standby mode".
+func explainAttrs(err error, c pq.Config) error {
+	for _, sign := range []string{"hot standby mode", "session is read-only", "session is not read-only"} {
+		if strings.Contains(err.Error(), sign) {
+			return fmt.Errorf("postgres: no server is what target_session_attrs=%s asks for: promote one, name another host, or leave it out: %w",
+				c.TargetSessionAttrs, err)
+		}
+	}
+	return err
 }

@@ -20,7 +20,8 @@ func Primary(ctx context.Context, c driver.Conn) error {
 		return fmt.Errorf("postgres: asking whether the server takes writes: %w", err)
 	}
 	if readOnly != "off" {
-		return errors.New("postgres: the server takes no writes: it is a standby, or set to read only")
+		return errors.New("postgres: the server takes no writes: it is a standby, or set to read only: " +
+			"name the primary in the DSN, or leave out Backend.Validate")
 	}
 	return nil
 }
