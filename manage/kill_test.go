@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lidopool/lido/backends/backendtest"
 	"github.com/lidopool/lido/backends/servertest"
+	"github.com/lidopool/lido/pool"
 )
 
 // What the kill tests run on.
@@ -35,6 +37,7 @@ const (
 // Books hold what workers were told of each transaction.
 type books struct {
 	insert string
+	alone  string       // both parts by one statement, which commits by itself: what every second transaction is, unless empty
 	giveUp atomic.Int64 // what a transaction may take, in nanoseconds
 	next   atomic.Int64
 
@@ -58,7 +61,11 @@ func (b *books) work(db *sql.DB, stop <-chan struct{}) {
 		default:
 		}
 		id := b.next.Add(1)
-		f, err := b.transaction(db, id)
+		do := b.transaction
+		if b.alone != "" && id%2 == 0 {
+			do = b.statement
+		}
+		f, err := do(db, id)
 		b.mu.Lock()
 		b.fates[id] = f
 		b.told = append(b.told, telling{time.Now(), f == committed})
@@ -86,6 +93,20 @@ func (b *books) transaction(db *sql.DB, id int64) (fate, error) {
 		return doubtful, err
 	}
 	return committed, nil
+}
+
+// statement is a transaction of one statement, which commits by itself.
+func (b *books) statement(db *sql.DB, id int64) (fate, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(b.giveUp.Load()))
+	defer cancel()
+	_, err := db.ExecContext(ctx, b.alone, id)
+	switch _, unopened := errors.AsType[*pool.OpenError](err); {
+	case err == nil:
+		return committed, nil
+	case unopened:
+		return failed, err
+	}
+	return doubtful, err
 }
 
 func (b *books) count(f fate) (n int) {
