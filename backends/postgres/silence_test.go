@@ -372,10 +372,17 @@ func TestAHostThatIsSilentLeavesTimeForTheNext(t *testing.T) {
 	p := backendtest.NewProxy(t, s.Addr())
 	p.BlackHole()
 	silent, speaking := hostPort(t, p.Addr()), hostPort(t, s.Addr())
-	dsn := strings.Replace(s.DSN(), s.Addr(), "", 1) + "&host=" + silent[0] + "," + speaking[0] + "&port=" + silent[1] + "," + speaking[1]
-	for name, attrs := range map[string]string{"any": "", "prefer-standby": "&target_session_attrs=prefer-standby"} {
+	hosts := func(a, b [2]string) string {
+		return strings.Replace(s.DSN(), s.Addr(), "", 1) + "&host=" + a[0] + "," + b[0] + "&port=" + a[1] + "," + b[1]
+	}
+	for name, dsn := range map[string]string{
+		"it is the first":      hosts(silent, speaking),
+		"it is the last":       hosts(speaking, silent),
+		"a standby was wanted": hosts(silent, speaking) + "&target_session_attrs=prefer-standby",
+		"it is asked twice":    strings.Replace(hosts(silent, speaking), "sslmode=disable", "sslmode=allow", 1),
+	} {
 		t.Run(name, func(t *testing.T) {
-			b := backend(t, postgres.Backend{}, dsn+attrs)
+			b := backend(t, postgres.Backend{}, dsn)
 			var c *sqldriver.Conn
 			until(t, "an open goes well", func() (ok bool) { // again, if the machine is too busy for half a second
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
