@@ -16,9 +16,9 @@ var (
 	// ErrTimeout: no resource came within the time allowed, by ctx or by the
 	// strategy's Timeout.
 	ErrTimeout = errors.New("pool: acquire timed out")
-	// ErrExhausted: a TryAcquire found every seat taken.
+	// ErrExhausted: a TryAcquire found every seat taken, or the line of an AcquireWhileMoving stood still.
 	ErrExhausted = errors.New("pool: every seat is taken")
-	// ErrSuspended: a TryAcquire found the pool suspended.
+	// ErrSuspended: a TryAcquire or an AcquireWhileMoving found the pool suspended.
 	ErrSuspended = errors.New("pool: suspended")
 	// ErrOverloaded: the strategy turned an acquirer away instead of having it stand in a line
 	// that is full, or too long for it to be served in time.

@@ -169,7 +169,7 @@ func New[T any](b Backend[T], s Strategy, o Options, hooks ...Hooks[T]) (_ *Pool
 // dead, or the error of a checkout hook. An idle resource costs no allocation.
 func (p *Pool[T]) Acquire(ctx context.Context) (Lease[T], error) { return p.take(ctx, Wait) }
 
-// take is Acquire and TryAcquire. First the fast way; selfservice.go says why it is right.
+// take is Acquire, TryAcquire and AcquireWhileMoving. First the fast way; selfservice.go says why it is right.
 func (p *Pool[T]) take(ctx context.Context, m Mode) (Lease[T], error) {
 	at := p.hints.index()
 	if g := p.gate.Load(); g&attended == 0 && p.quickOut && ctx.Err() == nil {
@@ -194,6 +194,15 @@ func (p *Pool[T]) take(ctx context.Context, m Mode) (Lease[T], error) {
 // neither an idle resource nor a free seat to open one in, it fails at once with an error
 // that satisfies errors.Is for ErrExhausted.
 func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.take(ctx, NoWait) }
+
+// AcquireWhileMoving is Acquire that stands in line only while others are served: once nobody has been for a hundredth
+// of a second, or after a tenth in all, give or take a hundredth, it fails as TryAcquire does; not while a resource is being
+// opened for it. It is for who keeps others from something while it waits, such as a lock, that a holder may need to get on: so
+// neither waits for the other for long. It has no timer of its own. A strategy that does not know it, as Singleton and
+// Static, and any in which nobody waits, makes it a TryAcquire.
+func (p *Pool[T]) AcquireWhileMoving(ctx context.Context) (Lease[T], error) {
+	return p.take(ctx, WhileMoving)
+}
 
 // AcquireUnique is Acquire of a resource that is shared with nobody, also where the
 // strategy shares one among the holders of a goroutine or scope.

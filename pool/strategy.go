@@ -29,6 +29,10 @@ const (
 	// Again says that the acquirer has got a seat already, but that its check hangs: it
 	// stays with the pool, and the acquirer needs another.
 	Again Mode = 1 << 2
+	// WhileMoving stands in line as long as that moves, for a tenth of a second at most, and fails with ErrExhausted once it has
+	// not for a hundredth, or with ErrSuspended while paused. It has the bit of NoWait, which is what a strategy may take it for;
+	// one that knows it asks for m&WhileMoving == WhileMoving.
+	WhileMoving Mode = NoWait | 1<<3
 )
 
 // Grant is a seat lent to an acquirer.
@@ -228,7 +232,7 @@ type Seating interface {
 	// of arrival with whatever comes first: a returned resource or a finished
 	// open. It asks Host.Open for resources when seats are free.
 	//
-	// It returns ErrClosed after Close; ErrExhausted under NoWait, or ErrSuspended while paused; ErrOverloaded
+	// It returns ErrClosed after Close; ErrExhausted under NoWait and WhileMoving, or ErrSuspended while paused; ErrOverloaded
 	// if it turns the acquirer away;
 	// ErrTimeout when the strategy's own Timeout ends; context.Cause(ctx) when ctx ends; or the error of an
 	// open that failed while it waited; or a *Refusal with any of these. The Grant that comes with an error holds no seat, but

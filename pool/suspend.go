@@ -8,7 +8,8 @@ import (
 )
 
 // Suspend has the pool lend nothing until Resume. Acquirers stand in line meanwhile, until their own
-// time is over; a TryAcquire, or an Acquire under NoWait, fails with ErrSuspended. What is lent goes on
+// time is over; a TryAcquire, or an Acquire under NoWait, fails with ErrSuspended, and so does soon who came by
+// AcquireWhileMoving. What is lent goes on
 // and is returned, and holders of a strategy whose Sharing is Nested may join what they hold
 // already, so that they can come to an end. Upkeep and Warm go on, and opens under way end.
 //

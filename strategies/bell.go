@@ -29,7 +29,7 @@ func (l *line) ring(now time.Duration) {
 	}
 	for w := l.waiting.head; w != nil && l.timeout > 0; w = w.next {
 		at = min(at, l.expiry(w))
-		if !w.replaces {
+		if w.role != replacing {
 			break
 		}
 	}
@@ -76,7 +76,7 @@ func (l *line) rung() {
 		late := l.expiry(w) <= now
 		if late {
 			l.waiting.serve(w, pool.Grant{}, pool.ErrTimeout)
-		} else if !w.replaces {
+		} else if w.role != replacing {
 			break
 		}
 		w = next

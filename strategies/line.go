@@ -48,6 +48,7 @@ type line struct {
 	used     int                    // seats that were ever used, from 0 up
 	empty    []pool.Seat            // of those, the ones that are empty
 	handed   uint64                 // seats that went from hand to hand
+	failures uint64                 // opens that failed
 	arrivals uint64                 // waiters that ever came
 	overdue  map[pool.Seat]struct{} // seats that hang in an open that has been given up
 	leaving  map[pool.Seat]struct{} // seats that were not taken, and come back empty
@@ -62,6 +63,7 @@ type line struct {
 
 	passing passing
 	bell    bell
+	still   standstill
 	watch   watch
 	pace    pace
 	service service
@@ -131,13 +133,16 @@ func (l *line) Acquire(ctx context.Context, m pool.Mode) (pool.Grant, error) {
 	if w.watched = l.watches(ctx); w.watched {
 		l.waiting.watched++
 	}
+	if m&moving != 0 {
+		l.expectMoves(w)
+	}
 	if l.passing.allowed {
 		if l.passing.came++; l.waiting.n == 1 {
 			l.shut(l.now())
 			l.passing.fresh = true
 		}
 	}
-	timed := l.timeout > 0 || l.opening.n() > 0 || l.spare()
+	timed := l.timeout > 0 || l.opening.n() > 0 || l.spare() || m&moving != 0
 	if timed {
 		w.since = l.now()
 		l.doubt(w.since)
@@ -156,7 +161,7 @@ func (l *line) refusal(ctx context.Context, m pool.Mode) error {
 	switch {
 	case l.sole && m&pool.Again == 0 && !l.claimed && l.waiting.n+l.live()-l.idle.n > 0:
 		return &AlreadyAcquiredError{}
-	case m&pool.NoWait == 0 && l.timeout != NoWait:
+	case l.mayWait(m):
 		if err := l.waiting.turnAway(l.waiting.n-l.opening.n(), l.most, m); err != nil || m&pool.Again != 0 {
 			return err
 		}
@@ -167,6 +172,11 @@ func (l *line) refusal(ctx context.Context, m pool.Mode) error {
 		return pool.ErrExhausted
 	}
 	return nil
+}
+
+// mayWait reports whether an acquirer may stand in line.
+func (l *line) mayWait(m pool.Mode) bool {
+	return l.timeout != NoWait && (m&pool.NoWait == 0 || m&moving != 0 && !l.paused)
 }
 
 // Replace implements pool.Seating.
@@ -184,7 +194,7 @@ func (l *line) Replace(ctx context.Context, g pool.Grant, _ pool.Mode) (pool.Gra
 	// are all as unfit as the one it had.
 	l.attend()
 	w := l.waiting.newWaiter(ctx, g.Waited)
-	w.since, w.number, w.replaces, w.saw = now, l.arrivals, true, l.passing.micros()
+	w.since, w.number, w.role, w.saw = now, l.arrivals, replacing, l.passing.micros()
 	l.waiting.pushFront(w)
 	l.ring(now)
 	l.mu.Unlock()
@@ -322,6 +332,7 @@ func (l *line) Overdue(s pool.Seat, err error, a pool.Answer) {
 // failed goes on after an open without a resource: a waiter that relied on it fails too,
 // unless it was doubtful, when nobody did; or all, if there is nothing else to wait for. The caller holds mu.
 func (l *line) failed(counted bool, err error, a pool.Answer) {
+	l.failures++
 	live := l.live()
 	switch {
 	case l.paused, spared(a, live, l.opening.underWay()):

@@ -72,7 +72,7 @@ func (v *service) wait(ahead int, now time.Duration) (time.Duration, bool) {
 // served measures the service of w, who is about to get a seat. Who replaces has an open of its own: that
 // goes on to the next if a return serves it, so the line does not move. The caller holds mu, as below.
 func (l *line) served(w *waiter) {
-	if l.service.on && !w.replaces {
+	if l.service.on && w.role != replacing {
 		l.service.handOff(l.now(), l.used-len(l.empty))
 	}
 }

@@ -32,12 +32,21 @@ type waiter struct {
 	ahead  uint32        // how many stood in line before it
 	saw    uint32        // for how many microseconds the line had been open when it came
 
-	queued   bool
-	watched  bool        // its ctx is watched by the line, or never ends
-	replaces bool        // it stands in front, whenever it came
-	late     bool        // it is not served because its ctx has ended
-	swept    atomic.Bool // it was taken out by a neighbour that gave up, and err says why; see sweep
+	queued  bool
+	watched bool        // its ctx is watched by the line, or never ends
+	late    bool        // it is not served because its ctx has ended
+	role    role        // until it has left the line
+	swept   atomic.Bool // it was taken out by a neighbour that gave up, and err says why; see sweep
 }
+
+// role is what sets a waiter apart from the others.
+type role uint8
+
+const (
+	ordinary  role = iota
+	replacing      // it stands in front, whenever it came
+	brief          // it waits only while the line moves; see standstill
+)
 
 // claim is for whom a waiter waits.
 type claim struct {
@@ -57,6 +66,8 @@ type waiters struct {
 	waited  uint64 // guarded by the lock too, as are the next
 	shed    uint64 // acquirers that were turned away
 	watched int    // how many in line have their ctx watched
+	brief   int    // how many in line wait only while it moves
+	seated  uint64 // who got a seat
 
 	// Added up by each waiter itself, outside the lock.
 	timedOut, canceled atomic.Uint64
@@ -123,7 +134,10 @@ func (l *waiters) remove(w *waiter) {
 	if w.watched {
 		l.watched--
 	}
-	if l.classes != nil && !w.replaces {
+	if w.role == brief {
+		l.brief--
+	}
+	if l.classes != nil && w.role != replacing {
 		l.classes.leave(w)
 	}
 }
@@ -142,7 +156,7 @@ func (l *waiters) before(w *waiter) *waiter {
 func (l *waiters) first() *waiter {
 	for {
 		w := l.head
-		if l.classes != nil && w != nil && !w.replaces {
+		if l.classes != nil && w != nil && w.role != replacing {
 			w = l.classes.next()
 		}
 		if w == nil || !l.ended(w) {
@@ -184,11 +198,13 @@ func (l *waiters) serve(w *waiter, g pool.Grant, err error) {
 
 // grant is serve, but for the wake, which must follow.
 func (l *waiters) grant(w *waiter, g pool.Grant, err error) {
-	if l.classes != nil && err == nil && !w.replaces {
+	if l.classes != nil && err == nil && w.role != replacing {
 		l.classes.handOff(w)
 	}
 	l.remove(w)
-	w.grant, w.err = g, err
+	if w.grant, w.err = g, err; err == nil {
+		l.seated++
+	}
 }
 
 // wake is called once for each waiter that was served.
@@ -207,7 +223,7 @@ func (l *waiters) settle(w *waiter, now time.Duration) pool.Grant {
 	waited := now - w.since
 	l.waitTime.Add(int64(waited))
 	g.Waited = waited + w.prior
-	w.ctx, w.err, w.watched, w.replaces, w.late = nil, nil, false, false, false
+	w.ctx, w.err, w.watched, w.role, w.late = nil, nil, false, ordinary, false
 	if w.swept.Load() {
 		w.swept.Store(false)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing/synctest"
+	"time"
 
 	"github.com/lidopool/lido/pool"
 )
@@ -151,6 +152,9 @@ func ownersKeepApart(k *kit) {
 	k.end()
 }
 
+// standstill is the longest that AcquireWhileMoving waits in a line that does not move.
+const standstill = 20 * time.Millisecond
+
 func tryAcquireNeverWaits(k *kit) {
 	k.open()
 	l, err := k.pool.TryAcquire(k.stranger())
@@ -174,6 +178,18 @@ func tryAcquireNeverWaits(k *kit) {
 		k.Error("TryAcquire with every seat held got a lease")
 	case !k.refused(err):
 		k.Errorf("TryAcquire with every seat held: %v, want ErrExhausted", err)
+	}
+	before = k.now()
+	l, err = k.pool.AcquireWhileMoving(ctx)
+	switch took := k.now() - before; {
+	case err == nil && (k.Sharing == pool.Common || !k.bounded()):
+		k.release(l)
+	case err == nil:
+		k.Error("AcquireWhileMoving with every seat held got a lease")
+	case !k.refused(err):
+		k.Errorf("AcquireWhileMoving with every seat held: %v, want ErrExhausted", err)
+	case took > standstill:
+		k.Errorf("AcquireWhileMoving with every seat held for good took %v, want %v at most", took, standstill)
 	}
 	k.release(held...)
 	if l, err = k.pool.TryAcquire(k.stranger()); err != nil {

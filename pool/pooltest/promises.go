@@ -141,7 +141,7 @@ func poolPromises() []promise {
 			run:         closeWakesEveryone,
 		}, {
 			name:        "TryAcquireNeverWaitsForAHolder",
-			explanation: "under NoWait an acquirer does not stand in line for a seat that others hold.",
+			explanation: "under NoWait an acquirer does not stand in line for a seat that others hold, and under WhileMoving not in one that stands still.",
 			run:         tryAcquireNeverWaits,
 		}, {
 			name:        "SecondReleaseIsHarmless",

@@ -87,7 +87,7 @@ func (k *kit) handle(h *host) {
 	if rand.IntN(4) == 0 {
 		go cancel() // at any moment from now on
 	}
-	g, err := h.acquire(ctx, pool.Mode(rand.IntN(2))*pool.NoWait)
+	g, err := h.acquire(ctx, []pool.Mode{pool.Wait, pool.NoWait, pool.WhileMoving}[rand.IntN(3)])
 	if err == nil && !g.Joined && rand.IntN(8) == 0 {
 		g, err = h.replace(ctx, g)
 	}
