@@ -28,7 +28,7 @@ type Options struct {
 	// at every reset and must not do I/O.
 	Dirty func(driver.Conn) bool
 	// Begins reports whether an SQL text may begin a transaction, for drivers without Dirty, or
-	// to spare asking it.
+	// to spare asking it. It looks at nothing but the text: it is not asked again while the same one comes.
 	// Where one may have begun, by a text that Conn.For was told or by what was done behind
 	// Conn.Raw, Reset ends it with the texts ROLLBACK or COMMIT, which must be no error where
 	// none is open. Nil, and no Dirty: only transactions begun by Conn.BeginTx are seen.

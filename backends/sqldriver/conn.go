@@ -18,6 +18,7 @@ type Conn struct {
 	raw       driver.Conn
 	kept      any               // see Keep
 	begins    func(string) bool // Options.Begins
+	harmless  string            // the last text that begins nothing; it keeps what it is a part of
 	validator driver.Validator  // raw, if it is one
 	tx        *tx               // the last one begun here and not yet ended
 	doubt     error             // of a rollback that failed: nobody knows whether a transaction is open
@@ -68,11 +69,22 @@ func (c *Conn) Kept() any { return c.kept }
 func (c *Conn) For(query string) driver.Conn {
 	if query != "" {
 		c.used = true
-		if c.begins != nil && !c.begun {
-			c.begun = c.begins(query)
+		if c.begins != nil && !c.begun && query != c.harmless { // nearly always the same string, which costs no look at it
+			c.look(query)
 		}
 	}
 	return c.raw
+}
+
+// longText is the length of the longest text that is kept to be known again.
+const longText = 4096
+
+// look finds out whether a text may begin a transaction.
+func (c *Conn) look(query string) {
+	c.begun = c.begins(query)
+	if !c.begun && len(query) <= longText {
+		c.harmless = query
+	}
 }
 
 // Streams is Options.Streams.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -385,6 +386,25 @@ func TestResetRollsBackOnlyWhatATextMayHaveBegun(t *testing.T) {
 			}
 			wantCalls(t, j, tt.want...)
 		})
+	}
+}
+
+func TestATextThatComesAgainIsNotLookedAtAgain(t *testing.T) {
+	var looked []string
+	_, raw := newFull()
+	b, c := open(t, raw, sqldriver.Options{Begins: func(query string) bool {
+		looked = append(looked, query)
+		return query == "BEGIN"
+	}})
+	long := strings.Repeat("SELECT 1", 10_000)
+	for _, query := range []string{"SELECT 1", "SELECT 1", strings.Clone("SELECT 1"), "SELECT 2", "SELECT 1", "BEGIN", "BEGIN", long, long} {
+		c.For(query)
+		if err := b.Reset(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"SELECT 1", "SELECT 2", "SELECT 1", "BEGIN", "BEGIN", long, long}; !slices.Equal(looked, want) {
+		t.Errorf("looked at %.60q, want %.60q: each text once while it is the same, unless it begins something or is not worth keeping", looked, want)
 	}
 }
 
