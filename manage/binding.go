@@ -34,8 +34,8 @@ import (
 const maxIdleProxies = 1024
 
 // bind leases a connection for p, as connector.lease does.
-func (p *proxy) bind(ctx context.Context, wait bool) error {
-	l, e, err := p.connector.lease(ctx, wait)
+func (p *proxy) bind(ctx context.Context, w wait) error {
+	l, e, err := p.connector.lease(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -175,27 +175,63 @@ func (p *proxy) ResetSession(ctx context.Context) error {
 	case p.conn != nil:
 		return nil
 	}
-	err := p.connector.owed.claim(ctx) // from another proxy: there may be one more before Connect is called
+	waited, err := p.connector.owed.claim(ctx) // from another proxy: there may be one more before Connect is called
 	if err == nil {
-		// database/sql has locked the proxy, and waits for that lock when a statement prepared on it is closed,
-		// maybe by the one whose connection this waits for. So only a proxy without statements waits in line.
-		err = p.bind(ctx, p.live == 0)
+		err = p.bindLocked(ctx, waited)
 	}
 	if err != nil {
-		return p.refuse(ctx, err)
+		return p.refuse(ctx, err, waited)
 	}
 	return nil
 }
 
-// refuse is ResetSession when no connection could be had.
-func (p *proxy) refuse(ctx context.Context, err error) error {
+// bindLocked is bind for ResetSession. database/sql has locked the proxy, and waits for that lock when a statement prepared
+// on it is closed, maybe by the one whose connection this waits for. So a proxy with statements waits only while
+// others are served; and not at all where whoever waits for a lock keeps the clock from going on.
+func (p *proxy) bindLocked(ctx context.Context, waited time.Duration) error {
+	switch {
+	case p.live == 0 && waited == 0:
+		return p.bind(ctx, inLine)
+	case p.live == 0:
+		return p.bindAfter(ctx, waited)
+	case waited > 0 || p.connector.entry.Load().bubble:
+		return p.bind(ctx, never)
+	}
+	return p.bind(ctx, whileMoving)
+}
+
+// bindAfter is bind for who has waited already.
+func (p *proxy) bindAfter(ctx context.Context, waited time.Duration) error {
+	if patience := p.connector.entry.Load().patience; waited > 0 && patience > 0 {
+		limited, cancel := context.WithTimeoutCause(ctx, patience-waited, pool.ErrTimeout)
+		defer cancel()
+		ctx = limited
+	}
+	err := p.bind(ctx, inLine)
+	if a, ok := errors.AsType[*pool.AcquireError](err); ok {
+		a.Waited += waited
+	}
+	return err
+}
+
+// refuse is ResetSession when no connection could be had, by somebody who had waited for another proxy before.
+func (p *proxy) refuse(ctx context.Context, err error, waited time.Duration) error {
 	switch {
 	case errors.Is(err, driver.ErrBadConn):
 		return err // database/sql tries another proxy, or a new one
 	case p.live > 0 && (errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrSuspended)):
+		if a, ok := errors.AsType[*pool.AcquireError](err); ok {
+			waited += a.Waited
+		}
+		if waited > 0 {
+			p.connector.owed.note(ctx, debt{waited: waited})
+		}
 		return driver.ErrBadConn
 	case mustAnswerNow(p.offer&pings != 0):
-		p.connector.owed.note(ctx, err)
+		if a, ok := ctx.Value(answerKey{}).(*answer); ok {
+			a.err = err
+		}
+		p.connector.owed.note(ctx, debt{err: err})
 		return driver.ErrBadConn
 	}
 	// database/sql heeds no error but driver.ErrBadConn here. It goes on to what it wants the
@@ -262,18 +298,20 @@ func calledBy(depth int, names ...string) string {
 	}
 }
 
-// owed are errors that ResetSession had to hide behind driver.ErrBadConn. database/sql calls
-// it again at once, or Connect, on the same goroutine with the same ctx: there they come out.
+// owed is what ResetSession had to hide behind driver.ErrBadConn. database/sql calls
+// it again at once, or Connect, on the same goroutine with the same ctx: there it comes out.
 type owed struct {
 	n        atomic.Int64 // 0 nearly always, so that claim costs nothing
 	byCaller sync.Map     // of goid.ID, *debt
 }
 
 type debt struct {
+	err    error         // the answer, or
+	waited time.Duration // for so long it stood in a line that came to stand still
+
 	ctx    context.Context
-	err    error
 	since  time.Time
-	cancel func() bool // of what forgets it when ctx ends
+	cancel func() bool // of what forgets it
 }
 
 // atOnce is how late a debt may be claimed. Where DB.Conn gives up before it has called Connect (SetMaxOpenConns
@@ -281,37 +319,35 @@ type debt struct {
 // longer than database/sql takes.
 const atOnce = time.Second
 
-// note leaves an error for the next claim of this goroutine. If ctx has ended, database/sql answers
+// note leaves a debt for the next claim of this goroutine. If ctx has ended, database/sql answers
 // with that by itself. (And tells nothing of the pool's load: whoever wants to know puts an
 // *answer into ctx.)
-func (o *owed) note(ctx context.Context, err error) {
-	if a, ok := ctx.Value(answerKey{}).(*answer); ok {
-		a.err = err
-	}
+func (o *owed) note(ctx context.Context, owes debt) {
 	if ctx.Err() != nil {
 		return
 	}
 	me := goid.Current()
 	o.take(me)
-	d := &debt{ctx: ctx, err: err, since: time.Now()}
+	d := &owes
+	d.ctx, d.since = ctx, time.Now()
 	o.byCaller.Store(me, d)
 	o.n.Add(1)
-	d.cancel = context.AfterFunc(ctx, func() { // nobody claims it any more
+	d.cancel = time.AfterFunc(atOnce, func() { // nobody has claimed it, and the goroutine may be gone
 		if o.byCaller.CompareAndDelete(me, d) {
 			o.n.Add(-1)
 		}
-	})
+	}).Stop
 }
 
-// claim is the error that is left for this goroutine and ctx.
-func (o *owed) claim(ctx context.Context) error {
+// claim is what is left for this goroutine and ctx: an error, or how long it has waited.
+func (o *owed) claim(ctx context.Context) (time.Duration, error) {
 	if o.n.Load() == 0 {
-		return nil
+		return 0, nil
 	}
 	if d := o.take(goid.Current()); d != nil && same(d.ctx, ctx) && time.Since(d.since) < atOnce {
-		return d.err
+		return d.waited, d.err
 	}
-	return nil
+	return 0, nil
 }
 
 // take removes what is left for a goroutine, which is the caller's own.

@@ -120,14 +120,15 @@ type callers struct {
 // Connect makes a proxy and binds it, on the caller's goroutine, for strategies that look at
 // it.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	if err := c.owed.claim(ctx); err != nil {
+	waited, err := c.owed.claim(ctx)
+	if err != nil {
 		return nil, err
 	}
 	p := &proxy{connector: c, fresh: true}
 	known := c.offered.Load()
 	opener := c.calledByOpener()
 	if !opener || known == nil {
-		if err := p.bind(ctx, true); err != nil {
+		if err := p.bindAfter(ctx, waited); err != nil {
 			if a, ok := ctx.Value(answerKey{}).(*answer); ok {
 				a.err = err
 			}
@@ -148,19 +149,27 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 // errDBClosed is what database/sql says of a DB that is closed.
 var errDBClosed = errors.New("sql: database is closed")
 
-// lease leases a connection of the pool, or of the one that has taken its place. It waits in
-// line if wait says so.
-func (c *connector) lease(ctx context.Context, wait bool) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
+// wait says for how long one stands in line.
+type wait uint8
+
+const (
+	inLine      wait = iota // as the strategy and ctx say
+	whileMoving             // as long as others are served
+	never
+)
+
+// lease leases a connection of the pool, or of the one that has taken its place.
+func (c *connector) lease(ctx context.Context, w wait) (l pool.Lease[*sqldriver.Conn], e *entry, err error) {
 	if e = c.entry.Load(); !e.gone.Load() {
-		if l, err = e.lease(ctx, wait); err == nil {
+		if l, err = e.lease(ctx, w); err == nil {
 			return l, e, nil
 		}
 	}
-	return c.leaseElsewhere(ctx, wait, e, err)
+	return c.leaseElsewhere(ctx, w, e, err)
 }
 
 // leaseElsewhere is lease where e is gone, or had nothing to lease because of err.
-func (c *connector) leaseElsewhere(ctx context.Context, wait bool, e *entry, err error) (l pool.Lease[*sqldriver.Conn], _ *entry, _ error) {
+func (c *connector) leaseElsewhere(ctx context.Context, w wait, e *entry, err error) (l pool.Lease[*sqldriver.Conn], _ *entry, _ error) {
 	for {
 		switch {
 		case err != nil && !errors.Is(err, pool.ErrClosed):
@@ -176,19 +185,22 @@ func (c *connector) leaseElsewhere(ctx context.Context, wait bool, e *entry, err
 		if e.gone.Load() {
 			continue
 		}
-		if l, err = e.lease(ctx, wait); err == nil {
+		if l, err = e.lease(ctx, w); err == nil {
 			c.entry.Store(e)
 			return l, e, nil
 		}
 	}
 }
 
-// lease leases a connection of the pool. It waits in line if wait says so.
-func (e *entry) lease(ctx context.Context, wait bool) (pool.Lease[*sqldriver.Conn], error) {
-	if wait {
-		return e.pool.Acquire(ctx)
+// lease leases a connection of the pool.
+func (e *entry) lease(ctx context.Context, w wait) (pool.Lease[*sqldriver.Conn], error) {
+	switch w {
+	case whileMoving:
+		return e.pool.AcquireWhileMoving(ctx)
+	case never:
+		return e.pool.TryAcquire(ctx)
 	}
-	return e.pool.TryAcquire(ctx)
+	return e.pool.Acquire(ctx)
 }
 
 // Driver implements driver.Connector.

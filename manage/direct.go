@@ -145,7 +145,7 @@ func (p *proxy) settle() {
 
 // lease leases a connection. It is held until settle.
 func (d *DB) lease(ctx context.Context) (*pinned, error) {
-	l, e, err := d.connector.lease(ctx, true)
+	l, e, err := d.connector.lease(ctx, inLine)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ import (
 //	wrong     fails with an error that says nothing against the connection
 //	rows N    gives N rows of one number
 //	slow      returns when its ctx ends
+//	nap       takes a millisecond
 //	panic     panics
 //
 // It complains of two calls at a time on one connection, and of a call after Close.
@@ -37,6 +38,7 @@ type fakeDriver struct {
 	prepared int
 	unclosed int          // statements
 	met      atomic.Int64 // calls of connections that are stale
+	asked    atomic.Int64 // for the number of a statement's inputs
 }
 
 func (d *fakeDriver) Open(dsn string) (driver.Conn, error) {
@@ -140,6 +142,8 @@ func (c *fakeConn) run(ctx context.Context, query string) error {
 	case "slow":
 		<-ctx.Done()
 		return ctx.Err()
+	case "nap":
+		time.Sleep(time.Millisecond)
 	case "panic":
 		panic("fake")
 	}
@@ -202,7 +206,11 @@ type fakeStmt struct {
 	closed bool
 }
 
-func (s *fakeStmt) NumInput() int { return -1 }
+// NumInput is asked once by each proxy that a statement is prepared on.
+func (s *fakeStmt) NumInput() int {
+	s.c.d.asked.Add(1)
+	return -1
+}
 
 func (s *fakeStmt) Close() error {
 	defer s.c.call("Stmt.Close")()

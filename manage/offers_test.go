@@ -27,7 +27,7 @@ func TestWhatAProxyOffersReachesTheDriversOwnMethod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease, e, err := source.lease(t.Context(), true)
+	lease, e, err := source.lease(t.Context(), inLine)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lidopool/lido/backends/sqldriver"
+	"github.com/lidopool/lido/internal/goid"
 	"github.com/lidopool/lido/pool"
 	"github.com/lidopool/lido/strategies"
 )
@@ -28,6 +29,7 @@ type entry struct {
 	cleaner cleaner // nil if the backend is none
 	sharing pool.Sharing
 	gone    atomic.Bool // no longer the manager's
+	bubble  bool        // of testing/synctest
 
 	backend  *guarded
 	key      Key
@@ -256,7 +258,7 @@ func (m *Manager) newEntry(r *request) (*entry, error) {
 		o.Name = r.key.String()
 	}
 	clean, _ := inner.(cleaner)
-	e := &entry{cleaner: clean, key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout}
+	e := &entry{cleaner: clean, key: r.key, settings: s, backend: newGuarded(inner, s), patience: s.Strategy.Timeout, bubble: goid.InBubble()}
 	if e.pool, err = pool.New[*sqldriver.Conn](e.backend, strategy, o, m.options.Hooks...); err != nil {
 		if option, ok := err.(*pool.OptionError); ok && s.Name == "" {
 			option.Pool = "" // the key, which the caller says

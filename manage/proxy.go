@@ -152,7 +152,7 @@ func (p *proxy) ready(ctx context.Context) error {
 	case p.closed || !p.fresh:
 		return errDone
 	}
-	return p.bind(ctx, true)
+	return p.bind(ctx, inLine)
 }
 
 // aCall is how long who may not wait in line waits for another's call on a shared connection to end. Arbitrary:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/lidopool/lido/manage"
 )
@@ -67,6 +68,106 @@ func TestAStatementIsPreparedOnceOnEachConnection(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestHitsAreCountedBeyondTheEndOfAConnection(t *testing.T) {
+	d := &fakeDriver{}
+	db, m := openFake(t, d, "pool_size=1")
+	s := prepare(t, db)
+	for range 4 {
+		if _, err := s.Exec(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := statements(t, m).Hits
+	if _, err := db.Exec("dead"); err == nil {
+		t.Fatal("the script failed nothing")
+	}
+	if _, err := s.Exec(); err != nil { // on a new connection
+		t.Fatal(err)
+	}
+	if got := statements(t, m); got.Hits < before || before < 3 || got.Misses != 2 || d.opens() != 2 {
+		t.Errorf("%+v after a second connection, %d hits before; want those too, and 2 misses", got, before)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A proxy that is given up costs database/sql a new one, and a look for each of its statements.
+func TestWhoWaitsWithAStatementKeepsItsProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDriver{}
+		db, m := openFake(t, d, "pool_size=2&pool_max_overflow=0")
+		m.LikeOutsideABubble()
+		s, err := db.Prepare("nap")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const goroutines, times = 16, 50
+		done := make(chan error)
+		for range goroutines {
+			go func() {
+				for range times {
+					if _, err := s.Exec(); err != nil {
+						done <- err
+						return
+					}
+				}
+				done <- nil
+			}()
+		}
+		for range goroutines {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := d.asked.Load(); n > goroutines+1 {
+			t.Errorf("%d executions by %d goroutines on 2 connections: prepared by %d proxies, want no more than one for each, and the first",
+				goroutines*times, goroutines, n)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// In real time, see TestClosingAStatementDoesNotWaitForWhoWaitsForAConnection: here all statements wait, and are in use.
+func TestAHolderClosesAStatementWhileManyWaitWithIt(t *testing.T) {
+	db, m := openFake(t, &fakeDriver{}, "pool_size=2&pool_max_overflow=0&pool_timeout=20s")
+	closing, used := prepare(t, db), prepare(t, db)
+	const goroutines = 8
+	onConns(t, db, 2, func() { // so that there are proxies for all, with both statements
+		for range goroutines {
+			go func() { _, _ = used.Exec() }()
+			go func() { _, _ = closing.Exec() }()
+		}
+		for statsOf(t, m, "fake", "x").Waiting < 2*goroutines {
+			time.Sleep(time.Millisecond) // an event with a deadline: the pool's timeout
+		}
+	})
+	served := make(chan error, goroutines)
+	onConns(t, db, 2, func() {
+		for range goroutines {
+			go func() { _, err := used.Exec(); served <- err }()
+		}
+		for statsOf(t, m, "fake", "x").Waiting < goroutines {
+			time.Sleep(time.Millisecond)
+		}
+		finishes(t, 5*time.Second, "Stmt.Close by a holder of one of the connections that others wait for", func() {
+			if err := closing.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	for range goroutines {
+		if err := <-served; err != nil {
+			t.Errorf("who waited: %v", err)
+		}
+	}
+	if err := used.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

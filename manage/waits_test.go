@@ -62,19 +62,28 @@ func operations() []operation {
 }
 
 // proxies says what lies in the free list of database/sql while one has the only connection.
-var proxies = map[string]func(t *testing.T, db *sql.DB) (s *sql.Stmt){
-	"none": func(t *testing.T, db *sql.DB) *sql.Stmt { return prepare(t, db) },
-	"some": func(t *testing.T, db *sql.DB) *sql.Stmt { return prepare(t, db, addProxy, addProxy, addProxy) },
-	"with a statement": func(t *testing.T, db *sql.DB) *sql.Stmt {
-		s := prepare(t, db, addProxy, addProxy, addProxy)
-		for range 4 {
-			addProxy(t, db) // moves one to the bottom of the free list
-			if _, err := s.Exec(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return s
+var proxies = map[string]func(t *testing.T, db *sql.DB, m *manage.Manager) (s *sql.Stmt){
+	"none": func(t *testing.T, db *sql.DB, _ *manage.Manager) *sql.Stmt { return prepare(t, db) },
+	"some": func(t *testing.T, db *sql.DB, _ *manage.Manager) *sql.Stmt {
+		return prepare(t, db, addProxy, addProxy, addProxy)
 	},
+	"with a statement": withStatements,
+	"with a statement, outside a bubble": func(t *testing.T, db *sql.DB, m *manage.Manager) *sql.Stmt {
+		m.LikeOutsideABubble()
+		return withStatements(t, db, m)
+	},
+}
+
+func withStatements(t *testing.T, db *sql.DB, _ *manage.Manager) *sql.Stmt {
+	t.Helper()
+	s := prepare(t, db, addProxy, addProxy, addProxy)
+	for range 4 {
+		addProxy(t, db) // moves one to the bottom of the free list
+		if _, err := s.Exec(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }
 
 func prepare(t *testing.T, db *sql.DB, also ...func(*testing.T, *sql.DB)) *sql.Stmt {
@@ -119,7 +128,7 @@ func TestEveryWaitEndsOnTimeWithTheReason(t *testing.T) {
 			for _, op := range operations() {
 				synctest.Test(t, func(t *testing.T) {
 					db, m := openFake(t, &fakeDriver{make: make}, "pool_size=1&pool_max_overflow=0&pool_timeout=1s")
-					s := with(t, db)
+					s := with(t, db, m)
 					c, err := db.Conn(t.Context())
 					if err != nil {
 						t.Fatal(err)
@@ -181,8 +190,8 @@ func TestEveryWaitEndsOnTimeWithTheReason(t *testing.T) {
 func TestTheLineIsServedInOrderOfArrival(t *testing.T) {
 	for lying, with := range proxies {
 		synctest.Test(t, func(t *testing.T) {
-			db, _ := openFake(t, &fakeDriver{}, "pool_size=1&pool_max_overflow=0")
-			s := with(t, db)
+			db, m := openFake(t, &fakeDriver{}, "pool_size=1&pool_max_overflow=0")
+			s := with(t, db, m)
 			c, err := db.Conn(t.Context())
 			if err != nil {
 				t.Fatal(err)
