@@ -116,10 +116,12 @@ type guard struct {
 }
 
 func newGuard(offer offer, room int, counts *statementCounts) *guard {
-	return &guard{
+	g := &guard{
 		call: newSlot(), turn: newSlot(), offer: offer, gone: make(chan struct{}),
 		rows: map[*rows]struct{}{}, shelf: shelf{room: room, counts: counts},
 	}
+	counts.watch(&g.shelf)
+	return g
 }
 
 // opened remembers rows that are open.
@@ -290,6 +292,7 @@ func (g *guarded) Close(ctx context.Context, c *sqldriver.Conn) (err error) {
 	at.closed.Store(true)
 	close(at.gone)
 	defer at.unpin()
+	defer g.counts.forget(&at.shelf)
 	if at.call.try() || at.call.wait(ctx, nil, nil) == nil || c.Cut() && at.calm() {
 		// Never given back: whoever comes finds it gone.
 		_ = c.Within(ctx, func() error { at.closeAll(); return nil })

@@ -3,6 +3,7 @@ package manage
 import (
 	"container/list"
 	"database/sql/driver"
+	"sync"
 	"sync/atomic"
 )
 
@@ -15,6 +16,7 @@ import (
 type shelf struct {
 	room   int // for statements that nobody uses; 0: none is kept
 	counts *statementCounts
+	hits   atomic.Int64
 
 	all    list.List            // of *prepared, those last put on the shelf first
 	byText map[string]*prepared // of each text one
@@ -33,8 +35,33 @@ type prepared struct {
 	failed bool          // it gave an error: it is not kept, since the error may lie in it
 }
 
-// statementCounts count what the shelves of a pool did.
-type statementCounts struct{ hits, misses, evicted, open atomic.Int64 }
+// statementCounts count what the shelves of a pool did. Hits, of which there is one for each use of a statement, are
+// counted by each shelf for itself, lest all processors write to one place.
+type statementCounts struct {
+	misses, evicted, open atomic.Int64
+
+	mu      sync.Mutex
+	shelves map[*shelf]struct{} // of open connections; guarded by mu, as is the next
+	hits    int64               // of the others
+}
+
+// watch counts the hits of a shelf from here on.
+func (c *statementCounts) watch(s *shelf) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shelves == nil {
+		c.shelves = map[*shelf]struct{}{}
+	}
+	c.shelves[s] = struct{}{}
+}
+
+// forget is for the shelf of a connection that is closed.
+func (c *statementCounts) forget(s *shelf) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.shelves, s)
+	c.hits += s.hits.Load()
+}
 
 // Statements are the counters of the prepared statements that the connections of a pool keep.
 type Statements struct {
@@ -53,8 +80,14 @@ func (s Statements) HitRate() float64 {
 }
 
 func (c *statementCounts) read() Statements {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hits := c.hits
+	for s := range c.shelves {
+		hits += s.hits.Load()
+	}
 	return Statements{
-		Hits: uint64(c.hits.Load()), Misses: uint64(c.misses.Load()),
+		Hits: uint64(hits), Misses: uint64(c.misses.Load()),
 		Evicted: uint64(c.evicted.Load()), Open: int(c.open.Load()),
 	}
 }
@@ -71,7 +104,7 @@ func (s *shelf) take(query string, last *prepared) *prepared {
 	}
 	p.busy = true
 	s.idle--
-	s.counts.hits.Add(1)
+	s.hits.Add(1)
 	return p
 }
 
