@@ -118,7 +118,7 @@ func (g *guard) unpin() {
 // the close waits for. Nobody need wait for it: it ends when that holder has come back from there, and calls
 // no driver.
 func (p *proxy) letGo() {
-	if p.holders.Load() > 0 {
+	if p.tenancy.held() {
 		return
 	}
 	if c := p.left.Load(); c != nil && p.left.CompareAndSwap(c, nil) {
@@ -128,19 +128,22 @@ func (p *proxy) letGo() {
 
 // hold binds a pinned proxy, for one holder. Rows and transactions are holders too.
 func (p *proxy) hold(e *entry, l pool.Lease[*sqldriver.Conn], c *sqldriver.Conn, g *guard) {
-	p.entry, p.lease, p.conn, p.guard = e, l, c, g
-	p.sound, p.unseen, p.forget = true, false, false
-	p.fault, p.cause = pool.Sound, nil
-	p.holders.Store(1)
+	p.bindTo(e, l, c, g)
+	p.sound = true
+	p.tenancy.begin()
 }
 
 // settle is the end of a holder. The last one gives the connection back.
 func (p *proxy) settle() {
-	if p.holders.Add(-1) == 0 {
-		p.tenancy.Add(1)
-		p.unbind()
-		p.letGo()
+	if p.tenancy.leave() {
+		p.vacate()
 	}
+}
+
+// vacate gives the connection back, which nobody holds any more.
+func (p *proxy) vacate() {
+	p.unbind()
+	p.letGo()
 }
 
 // lease leases a connection. It is held until settle.
@@ -268,7 +271,7 @@ func (d *DB) Conn(ctx context.Context) (DBConn, error) {
 	if err != nil {
 		return DBConn{}, err
 	}
-	return DBConn{at: at, tenancy: at.proxy.tenancy.Load()}, nil
+	return DBConn{at: at, tenancy: at.proxy.tenancy.number()}, nil
 }
 
 // DBConn is one connection of a DB, leased until Close. It is a value of which copies are the same
@@ -287,7 +290,7 @@ func (c DBConn) on() (*sql.Conn, error) {
 	switch {
 	case c.conn != nil:
 		return c.conn, nil
-	case c.at == nil || c.at.proxy.tenancy.Load() != c.tenancy:
+	case c.at == nil || c.at.proxy.tenancy.number() != c.tenancy:
 		return nil, sql.ErrConnDone
 	}
 	return c.at.conn, nil
@@ -298,11 +301,16 @@ func (c DBConn) Close() error {
 	if c.conn != nil {
 		return c.conn.Close()
 	}
-	// The number of the tenancy moves on at the end of the Conn, before others hold can end.
-	if c.at == nil || !c.at.proxy.tenancy.CompareAndSwap(c.tenancy, c.tenancy+1) {
+	if c.at == nil {
 		return sql.ErrConnDone
 	}
-	c.at.proxy.settle()
+	last, ok := c.at.proxy.tenancy.end(c.tenancy)
+	if !ok {
+		return sql.ErrConnDone
+	}
+	if last {
+		c.at.proxy.vacate()
+	}
 	return nil
 }
 

@@ -11,7 +11,7 @@ type heldRows struct{ rows }
 
 // holdRows is called while the driver may be called.
 func (p *proxy) holdRows(raw driver.Rows) driver.Rows {
-	p.holders.Add(1)
+	p.tenancy.join()
 	return &heldRows{rows{proxy: p, raw: raw, names: raw.Columns()}}
 }
 

@@ -35,7 +35,7 @@ func (p *proxy) beginTx(ctx context.Context, o driver.TxOptions) (t driver.Tx, e
 		if err == nil {
 			t = &tx{p, raw}
 			if p.pinned {
-				p.holders.Add(1)
+				p.tenancy.join()
 				t = &heldTx{tx: tx{p, raw}}
 			}
 		}

@@ -52,9 +52,8 @@ type proxy struct {
 
 	// Of pinned proxies only.
 
-	spoilt  atomic.Bool              // database/sql has given it up
-	holders atomic.Int32             // of the present lease
-	tenancy atomic.Uint64            // its number
+	spoilt  atomic.Bool // database/sql has given it up
+	tenancy tenancy
 	left    atomic.Pointer[sql.Conn] // of a connection that is gone; see letGo
 	mu      sync.Mutex               // held by who looks at stmts, of which one may be closed late
 }

@@ -56,7 +56,7 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 	if p.conn.Streams(query) {
 		return p.stream(ctx, query)
 	}
-	s := &stmt{proxy: p, query: query, forgets: forgets(query), tenancy: p.tenancy.Load()}
+	s := &stmt{proxy: p, query: query, forgets: forgets(query), tenancy: p.tenancy.number()}
 	if p.entry.settings.Statements == AsText {
 		switch p.raw().(type) {
 		//lint:ignore SA1019 drivers that have only this must keep working
@@ -97,7 +97,7 @@ func (s *stmt) use(ctx context.Context, f func(driver.Stmt) error) error {
 
 // enter is the proxy's, and so is its partner. In between come find, a call of the driver's statement, and note.
 func (s *stmt) enter(ctx context.Context) error {
-	if s.proxy.tenancy.Load() != s.tenancy {
+	if s.proxy.tenancy.number() != s.tenancy {
 		return errDone
 	}
 	return s.proxy.enter(ctx, true)
@@ -218,7 +218,7 @@ func named(args []driver.Value) []driver.NamedValue {
 
 // ExecContext implements driver.StmtExecContext.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (r driver.Result, err error) {
-	if s.text && s.proxy.tenancy.Load() == s.tenancy {
+	if s.text && s.proxy.tenancy.number() == s.tenancy {
 		if r, err = s.proxy.execText(ctx, s.query, args); err != driver.ErrSkip {
 			return r, err
 		}
@@ -248,7 +248,7 @@ func execOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (dri
 
 // QueryContext implements driver.StmtQueryContext.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r driver.Rows, err error) {
-	if s.text && s.proxy.tenancy.Load() == s.tenancy {
+	if s.text && s.proxy.tenancy.number() == s.tenancy {
 		if r, err = s.proxy.queryText(ctx, s.query, args); err != driver.ErrSkip {
 			return r, err
 		}
@@ -281,7 +281,7 @@ func queryOn(ctx context.Context, raw driver.Stmt, args []driver.NamedValue) (dr
 // connection's, else nobody's.
 func (s *stmt) CheckNamedValue(v *driver.NamedValue) error {
 	p := s.proxy
-	if p.tenancy.Load() != s.tenancy {
+	if p.tenancy.number() != s.tenancy {
 		return errDone
 	}
 	if s.text || p.conn == nil {
