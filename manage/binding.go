@@ -185,29 +185,35 @@ func (p *proxy) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// bindLocked is bind for ResetSession. database/sql has locked the proxy, and waits for that lock when a statement prepared
-// on it is closed, maybe by the one whose connection this waits for. So a proxy with statements waits only while
+// bindLocked is bind for ResetSession. database/sql has locked the proxy, and waits for that lock when it forgets a statement
+// prepared on it, maybe for the one whose connection this waits for. So a proxy that was ever prepared on waits only while
 // others are served; and not at all where whoever waits for a lock keeps the clock from going on.
 func (p *proxy) bindLocked(ctx context.Context, waited time.Duration) error {
 	switch {
-	case p.live == 0 && waited == 0:
-		return p.bind(ctx, inLine)
-	case p.live == 0:
-		return p.bindAfter(ctx, waited)
+	case !p.preparedOn:
+		return p.bindAfter(ctx, inLine, waited)
 	case waited > 0 || p.connector.entry.Load().bubble:
-		return p.bind(ctx, never)
+		return p.bindAfter(ctx, never, waited)
 	}
 	return p.bind(ctx, whileMoving)
 }
 
-// bindAfter is bind for who has waited already.
-func (p *proxy) bindAfter(ctx context.Context, waited time.Duration) error {
-	if patience := p.connector.entry.Load().patience; waited > 0 && patience > 0 {
+// bindAfter is bind for who may have waited already.
+func (p *proxy) bindAfter(ctx context.Context, w wait, waited time.Duration) error {
+	if waited == 0 {
+		return p.bind(ctx, w)
+	}
+	return p.bindLate(ctx, w, waited)
+}
+
+// bindLate is bindAfter for who has. What it waited counts for the pool's timeout, and in the error.
+func (p *proxy) bindLate(ctx context.Context, w wait, waited time.Duration) error {
+	if patience := p.connector.entry.Load().patience; patience > 0 {
 		limited, cancel := context.WithTimeoutCause(ctx, patience-waited, pool.ErrTimeout)
 		defer cancel()
 		ctx = limited
 	}
-	err := p.bind(ctx, inLine)
+	err := p.bind(ctx, w)
 	if a, ok := errors.AsType[*pool.AcquireError](err); ok {
 		a.Waited += waited
 	}
@@ -219,9 +225,9 @@ func (p *proxy) refuse(ctx context.Context, err error, waited time.Duration) err
 	switch {
 	case errors.Is(err, driver.ErrBadConn):
 		return err // database/sql tries another proxy, or a new one
-	case p.live > 0 && (errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrSuspended)):
+	case p.preparedOn && (errors.Is(err, pool.ErrExhausted) || errors.Is(err, pool.ErrSuspended)):
 		if a, ok := errors.AsType[*pool.AcquireError](err); ok {
-			waited += a.Waited
+			waited = a.Waited // which counts that too, see bindLate
 		}
 		if waited > 0 {
 			p.connector.owed.note(ctx, debt{waited: waited})

@@ -128,7 +128,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	known := c.offered.Load()
 	opener := c.calledByOpener()
 	if !opener || known == nil {
-		if err := p.bindAfter(ctx, waited); err != nil {
+		if err := p.bindAfter(ctx, inLine, waited); err != nil {
 			if a, ok := ctx.Value(answerKey{}).(*answer); ok {
 				a.err = err
 			}

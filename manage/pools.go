@@ -34,7 +34,7 @@ type entry struct {
 	backend  *guarded
 	key      Key
 	settings Settings               // effective
-	patience time.Duration          // how long a holder of a common connection waits for its turn
+	patience time.Duration          // the strategy's Timeout, for waits that are not its own
 	pins     atomic.Pointer[sql.DB] // see DB; nil before the first use
 	dropped  atomic.Uint64          // Conns that came back because nobody could close them any more
 

@@ -41,14 +41,14 @@ type proxy struct {
 	sound   bool       // database/sql has looked at the connection and found nothing
 	closing bool
 
-	offer     offer
-	made      bool // for what offer says, for good
-	fresh     bool // database/sql does not call ResetSession before it uses it
-	closed    bool
-	pinned    bool       // it is of a DB, and stands for one connection for good
-	refusal   error      // why it could not be bound
-	live      int        // statements of it that database/sql has not closed
-	connector *connector // whose pool it leases from
+	offer      offer
+	made       bool // for what offer says, for good
+	fresh      bool // database/sql does not call ResetSession before it uses it
+	closed     bool
+	pinned     bool       // it is of a DB, and stands for one connection for good
+	refusal    error      // why it could not be bound
+	preparedOn bool       // database/sql has, or had, statements of it
+	connector  *connector // whose pool it leases from
 
 	// Of pinned proxies only.
 
@@ -151,7 +151,11 @@ func (p *proxy) ready(ctx context.Context) error {
 	case p.closed || !p.fresh:
 		return errDone
 	}
-	return p.bind(ctx, inLine)
+	waited, err := p.connector.owed.claim(ctx) // a DB with a limit has had it made by another goroutine
+	if err != nil {
+		return err
+	}
+	return p.bindAfter(ctx, inLine, waited)
 }
 
 // aCall is how long who may not wait in line waits for another's call on a shared connection to end. Arbitrary:

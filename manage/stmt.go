@@ -62,7 +62,7 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 		//lint:ignore SA1019 drivers that have only this must keep working
 		case driver.ExecerContext, driver.Execer:
 			s.text, s.inputs = true, -1
-			p.live++
+			p.preparedOn = true
 			return s, nil
 		}
 	}
@@ -76,7 +76,7 @@ func (p *proxy) prepare(ctx context.Context, query string) (driver.Stmt, error) 
 	if err != nil {
 		return nil, err
 	}
-	p.live++
+	p.preparedOn = true
 	if converting {
 		return convertingStmt{s}, nil
 	}
@@ -154,7 +154,6 @@ func (s *stmt) Close() error {
 	}
 	s.closed = true
 	p := s.proxy
-	p.live--
 	p.lockStmts()
 	held := s.own != nil
 	switch {

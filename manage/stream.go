@@ -27,7 +27,7 @@ func (p *proxy) stream(ctx context.Context, query string) (driver.Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.live++
+	p.preparedOn = true
 	p.streams++
 	return s, nil
 }
@@ -42,7 +42,6 @@ func (s *stream) Close() error {
 		return nil
 	}
 	s.closed = true
-	p.live--
 	if p.conn != s.conn {
 		return nil // closed with its connection
 	}
