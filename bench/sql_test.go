@@ -152,6 +152,19 @@ var ops = []op{
 			return s.QueryRow().Scan(&n)
 		}
 	}},
+	{"prepared anew", func(_ testing.TB, db client) func() error { // as code does that keeps no statements
+		return func() error {
+			s, err := db.Prepare("SELECT 1")
+			if err != nil {
+				return err
+			}
+			var n int
+			if err := s.QueryRow().Scan(&n); err != nil {
+				return err
+			}
+			return s.Close()
+		}
+	}},
 	{"Tx", func(_ testing.TB, db client) func() error {
 		return func() error {
 			tx, err := db.Begin()
