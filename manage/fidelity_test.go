@@ -17,6 +17,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/lidopool/lido/manage"
+	"github.com/lidopool/lido/pool"
 )
 
 // An eye uses a DB and tells what it sees, in words that do not depend on who pools the connections.
@@ -208,9 +209,15 @@ func (e *eye) look(t *testing.T) {
 		"exec":  func(ctx context.Context) error { _, err := e.db.ExecContext(ctx, e.k.slow); return err },
 		"query": func(ctx context.Context) error { return e.db.QueryRowContext(ctx, e.k.slow).Scan(new(any)) },
 	} {
-		brief, cancel := context.WithTimeout(ctx, 300*time.Millisecond) // with pool_strategy=null a connect is in it
-		err := call(brief)
-		cancel()
+		var err error
+		for d := 300 * time.Millisecond; ; d *= 3 { // with pool_strategy=null a connect is in it
+			brief, cancel := context.WithTimeout(ctx, d)
+			err = call(brief)
+			cancel()
+			if _, never := errors.AsType[*pool.AcquireError](err); !never || d > patience/3 {
+				break
+			}
+		}
 		e.say("a %s that is canceled: %s", what, failure(err))
 		e.say("and after it: %v", e.db.QueryRow("SELECT 1").Scan(new(int)))
 	}
