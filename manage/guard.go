@@ -116,12 +116,10 @@ type guard struct {
 }
 
 func newGuard(offer offer, room int, counts *statementCounts) *guard {
-	g := &guard{
+	return &guard{
 		call: newSlot(), turn: newSlot(), offer: offer, gone: make(chan struct{}),
-		rows: map[*rows]struct{}{}, shelf: shelf{room: room, counts: counts},
+		rows: map[*rows]struct{}{}, shelf: counts.newShelf(room),
 	}
-	counts.watch(&g.shelf)
-	return g
 }
 
 // opened remembers rows that are open.

@@ -16,7 +16,7 @@ import (
 type shelf struct {
 	room   int // for statements that nobody uses; 0: none is kept
 	counts *statementCounts
-	hits   atomic.Int64
+	hits   *atomic.Int64
 
 	all    list.List            // of *prepared, those last put on the shelf first
 	byText map[string]*prepared // of each text one
@@ -40,27 +40,29 @@ type prepared struct {
 type statementCounts struct {
 	misses, evicted, open atomic.Int64
 
-	mu      sync.Mutex
-	shelves map[*shelf]struct{} // of open connections; guarded by mu, as is the next
-	hits    int64               // of the others
+	mu   sync.Mutex
+	hits map[*atomic.Int64]struct{} // of open connections; guarded by mu, as is the next
+	past int64                      // of the others
 }
 
-// watch counts the hits of a shelf from here on.
-func (c *statementCounts) watch(s *shelf) {
+// newShelf makes a shelf with room for so many statements that nobody uses.
+func (c *statementCounts) newShelf(room int) shelf {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.shelves == nil {
-		c.shelves = map[*shelf]struct{}{}
+	if c.hits == nil {
+		c.hits = map[*atomic.Int64]struct{}{}
 	}
-	c.shelves[s] = struct{}{}
+	n := new(atomic.Int64)
+	c.hits[n] = struct{}{}
+	return shelf{room: room, counts: c, hits: n}
 }
 
 // forget is for the shelf of a connection that is closed.
 func (c *statementCounts) forget(s *shelf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.shelves, s)
-	c.hits += s.hits.Load()
+	delete(c.hits, s.hits)
+	c.past += s.hits.Load()
 }
 
 // Statements are the counters of the prepared statements that the connections of a pool keep.
@@ -82,9 +84,9 @@ func (s Statements) HitRate() float64 {
 func (c *statementCounts) read() Statements {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hits := c.hits
-	for s := range c.shelves {
-		hits += s.hits.Load()
+	hits := c.past
+	for n := range c.hits {
+		hits += n.Load()
 	}
 	return Statements{
 		Hits: uint64(hits), Misses: uint64(c.misses.Load()),

@@ -47,8 +47,7 @@ func FuzzAShelfDoesWhatASliceDoes(f *testing.F) {
 		}
 		var counts statementCounts
 		m := shelfModel{room: int(script[0] % 4), firstOf: map[string]driver.Stmt{}}
-		s := shelf{room: m.room, counts: &counts}
-		counts.watch(&s)
+		s := counts.newShelf(m.room)
 		var all []*countedStmt
 		// What users had last: of one text it is always a statement of another shelf.
 		elsewhere := shelf{room: 1, counts: new(statementCounts)}
