@@ -13,7 +13,7 @@ import (
 	"github.com/lidopool/lido/pool"
 )
 
-// untilIn waits for a goroutine to be in a function.
+// untilIn waits, in real time, for a goroutine to be in a function: who has a lock of database/sql tells it in no other way.
 func untilIn(t *testing.T, function string) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
@@ -47,7 +47,7 @@ func TestWithAProxyThatHadAStatementNobodyWaitsForLong(t *testing.T) {
 	}
 }
 
-// A debt that is not claimed, since the next proxy was made by database/sql's opener, is claimed by the next call.
+// Where database/sql's opener makes the next proxy, what was waited before is counted at its first use, and then over.
 func TestWhatWasWaitedInOneCallIsNotTakenFromTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const query = "pool_size=1&pool_max_overflow=0&pool_timeout=1s"
@@ -152,7 +152,9 @@ func TestClosingAStatementDoesNotWaitForAnOpenThatFails(t *testing.T) {
 				}
 			})
 		})
-		t.Logf("who waited: %v", <-waited)
+		if err := <-waited; err != nil {
+			t.Errorf("who waited: %v", err)
+		}
 		_ = used.Close()
 	})
 }

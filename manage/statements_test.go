@@ -153,7 +153,7 @@ func TestAHolderClosesAStatementWhileManyWaitWithIt(t *testing.T) {
 			go func() { _, err := used.Exec(); served <- err }()
 		}
 		for statsOf(t, m, "fake", "x").Waiting < goroutines {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // as above
 		}
 		finishes(t, 5*time.Second, "Stmt.Close by a holder of one of the connections that others wait for", func() {
 			if err := closing.Close(); err != nil {

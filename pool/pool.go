@@ -198,8 +198,9 @@ func (p *Pool[T]) TryAcquire(ctx context.Context) (Lease[T], error) { return p.t
 // AcquireWhileMoving is Acquire that stands in line only while others are served: once nobody has been for a hundredth
 // of a second, or after a tenth in all, give or take a hundredth, it fails as TryAcquire does; not while a resource is being
 // opened for it. It is for who keeps others from something while it waits, such as a lock, that a holder may need to get on: so
-// neither waits for the other for long. It has no timer of its own. A strategy that does not know it, as Singleton and
-// Static, and any in which nobody waits, makes it a TryAcquire.
+// neither waits for the other for long. (In a bubble of testing/synctest whoever waits for a lock stops the clock, and with it
+// the end of this wait.) It has no timer of its own. A strategy that does not know it, as Singleton and Static, and any in which
+// nobody waits, makes it a TryAcquire.
 func (p *Pool[T]) AcquireWhileMoving(ctx context.Context) (Lease[T], error) {
 	return p.take(ctx, WhileMoving)
 }

@@ -44,6 +44,7 @@ func (l *line) lookAgain() {
 	}
 }
 
+// looked is called by the timer.
 func (l *line) looked() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +60,8 @@ func (l *line) looked() {
 }
 
 // sendAway ends the wait of those who wait only while the line moves: of all who have for long, and if nobody was served
-// since the last look, of all who were there by then. Who has an open coming stays.
+// since the last look, of all who have for as long as that. Who has an open coming stays. It looks no further than the
+// first of them who has not waited enough, since they stand in order of arrival.
 func (l *line) sendAway(now time.Duration) {
 	why, enough, coming := pool.ErrExhausted, longest, l.coming()
 	if l.paused {
@@ -70,8 +72,13 @@ func (l *line) sendAway(now time.Duration) {
 	}
 	for w := l.waiting.head; w != nil; coming-- {
 		next := w.next
-		if w.role == brief && coming <= 0 && now-w.since >= enough {
-			l.waiting.serve(w, pool.Grant{}, why)
+		if w.role == brief {
+			if now-w.since < enough {
+				return
+			}
+			if coming <= 0 {
+				l.waiting.serve(w, pool.Grant{}, why)
+			}
 		}
 		w = next
 	}
@@ -86,5 +93,5 @@ func (l *line) coming() int {
 	case l.limits.Seats == pool.Unlimited:
 		return l.waiting.n
 	}
-	return l.opening.n() + l.limits.Seats - (l.used - len(l.empty))
+	return l.opening.n() + max(0, l.limits.Seats-(l.used-len(l.empty))) // there may be more than the limit, for a while
 }
